@@ -1,0 +1,153 @@
+"""The words that a backend and the gateway share: values and pure functions, no I/O, no policy.
+
+A provider is a record of three functions over these values, plus the facts about its service.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+TokenIds = list[int]
+Input = str | TokenIds
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedCall:
+    """What one upstream call has to embed.
+
+    `inputs` are all texts or all token ids, never empty, never an empty text.
+    `dimensions` is set only when the upstream itself must shorten its vectors.
+    `extra` holds the client's further fields of the upstream body, already checked against `Provider.owned`.
+    """
+
+    model: str
+    inputs: Sequence[Input] = field(repr=False)
+    dimensions: int | None = None
+    input_type: str | None = None
+    user: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a target lives and how it wants to be spoken to. Never shows its credentials."""
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    base64: bool = False
+    """Whether this service is known to answer base64 of float32 when asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request to an upstream. Never shows its headers and body."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One whole HTTP answer of an upstream; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors as the upstream gave them, not yet checked.
+
+    `vectors` are little-endian float32 bytes.
+    `indexes` says which input each vector belongs to; None where the wire has no index and order is the rule.
+    `prompt_tokens` is what the upstream billed; None where it does not say (never a made-up zero).
+    """
+
+    vectors: Sequence[bytes] = field(repr=False)
+    indexes: Sequence[int] | None = None
+    prompt_tokens: int | None = None
+
+
+class FaultKind(enum.StrEnum):
+    """What went wrong at an upstream, in the terms that decide what happens next."""
+
+    REJECTED = "rejected"  # it refused this input
+    UNAUTHORIZED = "unauthorized"  # it refused our credentials, or does not know the model
+    THROTTLED = "throttled"  # too many requests
+    OVERLOADED = "overloaded"  # it has no capacity, or could not be reached
+    TIMEOUT = "timeout"  # it did not answer in time
+    BROKEN = "broken"  # it failed inside
+    MALFORMED = "malformed"  # it said 2xx, but the vectors are not there, or not right
+    EXHAUSTED = "exhausted"  # its quota or our credit there is used up
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A failed attempt. `message` is the upstream's own wording and may quote the input: it is never logged."""
+
+    kind: FaultKind
+    message: str = field(repr=False)
+    status: int | None = None
+    retry_after: float | None = None
+    """Seconds that the upstream asks to wait."""
+    item: int | None = None
+    """Position of the bad input within the call, where known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one upstream call may hold; None means no limit known."""
+
+    inputs: int | None = None
+    input_tokens: int | None = None
+    request_tokens: int | None = None
+    request_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A remote embedding service: three pure functions and the facts about it.
+
+    `build_request` gives equal requests for equal arguments: retries come back through it.
+    `parse_response` takes a 2xx answer, `parse_error` any other.
+    `owned` are the body keys that a client's `extra_body` may not set: all that the adapter builds,
+    and those that would change the model, the space or the target.
+    """
+
+    name: str
+    build_request: Callable[[EmbedCall, Endpoint], Request]
+    parse_response: Callable[[Response], Embeddings | Fault]
+    parse_error: Callable[[Response], Fault]
+    owned: frozenset[str]
+    base_url: str | None = None
+    limits: Limits = Limits()
+    token_ids: bool = False
+    """Whether the service takes token ids at all."""
+
+
+class Engine(Protocol):
+    """A model inside this process. `embed` is synchronous, thread-safe and deterministic for each text alone."""
+
+    dimensions: int
+
+    def embed(self, texts: Sequence[str]) -> Embeddings | Fault: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProvider:
+    """A kind of in-process engine: `load` reads its files once and raises `EngineError` when it cannot."""
+
+    name: str
+    load: Callable[[str], Engine]
+
+
+class EngineError(Exception):
+    """A local model cannot be loaded; the message says which file, and what to do."""

@@ -1,0 +1,100 @@
+"""JSON and vectors between their wire forms and the inside: the only door to orjson, pybase64 and numpy's parsing.
+
+Inside the gateway a vector is its little-endian IEEE-754 float32 bytes.
+This is also what OpenAI puts behind base64:
+https://platform.openai.com/docs/api-reference/embeddings/create
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pybase64
+
+FLOAT32: Final = np.dtype("<f4")
+
+Matrix = npt.NDArray[np.float32]
+
+JSONError = orjson.JSONDecodeError
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON: no NaN, no infinity, no lone surrogate; raises `JSONError`."""
+    return orjson.loads(body)
+
+
+def write_json(value: object) -> bytes:
+    return orjson.dumps(value)
+
+
+def vector_from_base64(text: str) -> bytes:
+    """The float32 bytes behind a base64 text; raises ValueError when it is not whole base64 of whole floats."""
+    raw = pybase64.b64decode(text, validate=True)
+    if len(raw) % 4:
+        raise ValueError(f"{len(raw)} bytes are no whole number of float32 values")
+    return raw
+
+
+def vector_from_numbers(numbers: Sequence[float]) -> bytes:
+    """The float32 bytes of a list of JSON numbers; raises ValueError when an element is anything else.
+
+    A number beyond float32 becomes infinity here, and the output contract refuses it.
+    """
+    array = np.array(numbers)  # numpy's inference tells numbers from strings, nulls and nested lists
+    if array.ndim != 1 or array.dtype.kind not in "fiu":
+        raise ValueError("not a list of numbers")
+    with np.errstate(over="ignore"):
+        return array.astype(FLOAT32).tobytes()
+
+
+def vector_to_base64(vector: bytes) -> bytes:
+    return pybase64.b64encode(vector)
+
+
+def vector_to_json(vector: bytes) -> bytes:
+    """A JSON list whose numbers, read back as float32, equal the vector bit for bit."""
+    return orjson.dumps(np.frombuffer(vector, FLOAT32), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def matrix(vectors: Sequence[bytes]) -> Matrix:
+    """Vectors of one length as an array of shape (n, dimensions)."""
+    return np.frombuffer(b"".join(vectors), FLOAT32).reshape(len(vectors), -1)
+
+
+def rows(array: Matrix) -> list[bytes]:
+    """The vectors of an array of shape (n, dimensions)."""
+    whole = array.astype(FLOAT32, copy=False).tobytes()
+    width = array.shape[1] * FLOAT32.itemsize
+    return [whole[start : start + width] for start in range(0, len(whole), width)]
+
+
+def unit_length(array: Matrix) -> Matrix:
+    """Each row divided by its Euclidean norm; a zero row stays zero, for the output contract to refuse.
+
+    Rows are scaled by their largest value first, so that no square overflows or vanishes in float32.
+    """
+    largest = np.abs(array).max(axis=1, keepdims=True)
+    largest[largest == 0] = 1
+    scaled = array / largest
+    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    norms[norms == 0] = 1
+    unit: Matrix = (scaled / norms).astype(FLOAT32, copy=False)
+    return unit
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two JSON objects laid on top of each other, objects within objects too; a null in `over` removes the key."""
+    result = dict(under)
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
