@@ -80,9 +80,10 @@ class FaultKind(enum.StrEnum):
     """What went wrong at an upstream, in the terms that decide what happens next."""
 
     REJECTED = "rejected"  # it refused this input
-    UNAUTHORIZED = "unauthorized"  # it refused our credentials, or does not know the model
+    MISCONFIGURED = "misconfigured"  # our credentials, model name or address are wrong there
     THROTTLED = "throttled"  # too many requests
     OVERLOADED = "overloaded"  # it has no capacity, or could not be reached
+    NO_SLOT = "no_slot"  # this gateway had no free slot for it in time
     TIMEOUT = "timeout"  # it did not answer in time
     BROKEN = "broken"  # it failed inside
     MALFORMED = "malformed"  # it said 2xx, but the vectors are not there, or not right

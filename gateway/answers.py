@@ -1,0 +1,83 @@
+"""The answer's bytes: a `Result` or an error in the shape that the client's SDK expects.
+
+https://platform.openai.com/docs/api-reference/embeddings/object
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.errors import GatewayError
+from gateway.wire import EncodingFormat
+from providers import codec
+
+UsageSource = Literal["reported", "counted", "estimated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Vectors in the order of the inputs, as little-endian float32 bytes, and what they cost."""
+
+    model: str
+    vectors: Sequence[bytes] = field(repr=False)
+    tokens: int
+    usage_source: UsageSource
+    space: str
+    targets: Sequence[str]
+    cut_items: Sequence[int] = ()
+
+
+def _embedding(vector: bytes, encoding: EncodingFormat) -> bytes:
+    if encoding == "base64":
+        return b'"' + codec.vector_to_base64(vector) + b'"'
+    return codec.vector_to_json(vector)
+
+
+def result_body(result: Result, encoding: EncodingFormat) -> bytes:
+    """OpenAI's answer. The vectors are joined as they are: no Python float is ever made."""
+    parts = [b'{"object":"list","data":[']
+    for index, vector in enumerate(result.vectors):
+        parts += (
+            b',{"object":"embedding","index":' if index else b'{"object":"embedding","index":',
+            b'%d,"embedding":' % index,
+            _embedding(vector, encoding),
+            b"}",
+        )
+    parts += (
+        b'],"model":',
+        codec.write_json(result.model),
+        b',"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (result.tokens, result.tokens),
+    )
+    return b"".join(parts)
+
+
+def nugen_body(result: Result, encoding: EncodingFormat, *, request_id: str, created: int) -> bytes:
+    """Nugen's answer, whose items have no `object` and whose usage has one number. https://docs.nugen.in"""
+    parts = [b'{"id":', codec.write_json(f"embed-{request_id}"), b',"object":"embedding","data":[']
+    for index, vector in enumerate(result.vectors):
+        parts += (
+            b',{"embedding":' if index else b'{"embedding":',
+            _embedding(vector, encoding),
+            b',"index":%d}' % index,
+        )
+    parts += (
+        b'],"model":',
+        codec.write_json(result.model),
+        b',"created":%d,"usage":{"total_tokens":%d}}' % (created, result.tokens),
+    )
+    return b"".join(parts)
+
+
+def error_body(error: GatewayError) -> bytes:
+    return codec.write_json(
+        {
+            "error": {
+                "message": error.message,
+                "type": error.type,
+                "param": error.param,
+                "code": error.error_code,
+            }
+        }
+    )

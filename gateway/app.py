@@ -1,0 +1,106 @@
+"""Paths to endpoints: the ASGI application, made of parts that are already there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Lifespan
+
+from gateway.endpoints import Endpoints
+from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
+from gateway.inputs import quoted
+from gateway.middleware import RECORD, RequestFrame, error_response
+
+EXPOSED_HEADERS: Final = (
+    "x-request-id",
+    "openai-processing-ms",
+    "server-timing",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "x-embedding-space",
+    "x-embedding-target",
+    "x-embedding-usage",
+    "x-embedding-truncated",
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def application(endpoints: Endpoints, cors_origins: Sequence[str], lifespan: Lifespan[Starlette]) -> Starlette:
+    """`lifespan` is entered before the first request and left after the last."""
+    middleware = [Middleware(RequestFrame, running=endpoints.running)]
+    if cors_origins:  # outermost, so that errors too can be read by the page
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+            max_age=600,
+        )
+        middleware.insert(0, cors)
+    app = Starlette(
+        routes=routes(endpoints),
+        middleware=middleware,
+        exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # a redirected POST loses its body with many clients
+    return app
+
+
+def routes(endpoints: Endpoints) -> list[BaseRoute]:
+    """Every path with and without a trailing slash, OpenAI's with and without `/v1`: base URLs come in all forms."""
+    table: list[tuple[str, str, Endpoint]] = []
+    for prefix in ("/v1", ""):
+        table += (
+            ("POST", f"{prefix}/embeddings", endpoints.embeddings),
+            ("POST", f"{prefix}/engines/{{model:path}}/embeddings", endpoints.embeddings),
+            ("GET", f"{prefix}/models", endpoints.models),
+            ("GET", f"{prefix}/models/{{model:path}}", endpoints.model),
+        )
+    table += (
+        ("POST", "/openai/v1/embeddings", endpoints.azure_embeddings),
+        ("POST", "/openai/deployments/{model:path}/embeddings", endpoints.azure_embeddings),
+        ("POST", "/api/v3/inference/embeddings", endpoints.nugen_embeddings),
+        ("GET", "/health/live", endpoints.live),
+        ("GET", "/health/ready", endpoints.ready),
+    )
+    return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
+
+
+async def _on_gateway_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)  # noqa: S101 (Starlette's handlers are typed for any exception)
+    request.scope[RECORD].error = error.error_code or error.type
+    if error.__cause__ is not None:
+        request.scope[RECORD].error += f" ({type(error.__cause__).__name__})"
+    return error_response(error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: an unknown path or method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
+    asked = f"{request.method} {quoted(request.url.path)}"
+    if error.status_code == 404:
+        return await _on_gateway_error(
+            request,
+            UnknownPath(
+                f"There is nothing at `{asked}`. Embeddings are at `POST /v1/embeddings`, models at `GET /v1/models`."
+            ),
+        )
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return await _on_gateway_error(
+            request,
+            MethodNotAllowed(f"`{asked}` is not possible here; this path takes {allowed}.", headers={"allow": allowed}),
+        )
+    return await _on_gateway_error(request, InvalidRequest(error.detail))

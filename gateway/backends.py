@@ -1,0 +1,77 @@
+"""The two kinds of backend behind one method: a service reached over HTTP, and an engine in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.routing import Load
+from gateway.slots import Slots
+from gateway.upstream import Upstream, Via
+from providers.base import EmbedCall, Embeddings, Endpoint, Engine, Fault, FaultKind, Provider, Response
+
+INLINE_BYTES: Final = 8_192
+"""About 2,000 tokens: a static model embeds them in a millisecond, less than a thread's round trip would disturb."""
+
+ANSWER_BYTES: Final = 2**20
+ANSWER_BYTES_PER_INPUT: Final = 2**18
+"""No right answer is larger: 8192 dimensions, pretty-printed at 32 bytes a number."""
+
+
+class Remote:
+    """A provider's service at one endpoint."""
+
+    def __init__(
+        self, provider: Provider, endpoint: Endpoint, upstream: Upstream, via: Via, max_concurrency: int
+    ) -> None:
+        self._provider = provider
+        self._endpoint = endpoint
+        self._upstream = upstream
+        self._via = via
+        self._slots = Slots(max_concurrency)
+
+    @property
+    def load(self) -> Load:
+        return self._slots.load
+
+    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+        async with self._slots.slot(deadline) as free:
+            if not free:
+                return Fault(FaultKind.NO_SLOT, "no slot became free in time")
+            most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
+            request = self._provider.build_request(call, self._endpoint)
+            answer = await self._upstream.send(request, self._via, deadline, most)
+        return self._parsed(answer) if isinstance(answer, Response) else answer
+
+    def _parsed(self, answer: Response) -> Embeddings | Fault:
+        if 200 <= answer.status < 300:
+            return self._provider.parse_response(answer)
+        fault = self._provider.parse_error(answer)
+        key = self._endpoint.api_key
+        if key is None or key not in fault.message:
+            return fault
+        message = fault.message.replace(key, "[hidden]")
+        return Fault(fault.kind, message, fault.status, fault.retry_after, fault.item)
+
+
+class Local:
+    """An engine in this process: short calls are answered inline, long ones in a thread."""
+
+    def __init__(self, engine: Engine, max_concurrency: int) -> None:
+        self._engine = engine
+        self._slots = Slots(max_concurrency)
+
+    @property
+    def load(self) -> Load:
+        return self._slots.load
+
+    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+        texts = [item for item in call.inputs if isinstance(item, str)]
+        if len(texts) != len(call.inputs):
+            return Fault(FaultKind.MISCONFIGURED, "a local model reads texts, not token ids")
+        async with self._slots.slot(deadline) as free:
+            if not free:
+                return Fault(FaultKind.NO_SLOT, "no slot became free in time")
+            if sum(map(len, texts)) <= INLINE_BYTES:
+                return self._engine.embed(texts)
+            return await asyncio.to_thread(self._engine.embed, texts)

@@ -1,0 +1,59 @@
+"""The output contract: N inputs, N right vectors, for every provider alike; a breach is a failed attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from providers import codec
+from providers.base import Embeddings, Fault, FaultKind
+
+
+def check(answer: Embeddings, inputs: int, dimensions: int) -> list[bytes] | Fault:
+    """The vectors in the order of the inputs, or the first promise that they break.
+
+    Exactly `inputs` vectors; their indexes a permutation; each of `dimensions` float32 values, all finite,
+    not all zero.
+    """
+    if len(answer.vectors) != inputs:
+        return _breach(f"{len(answer.vectors)} vectors came back for {inputs} inputs")
+    vectors = _in_order(answer)
+    if isinstance(vectors, Fault):
+        return vectors
+    for item, vector in enumerate(vectors):
+        if len(vector) != dimensions * codec.FLOAT32.itemsize:
+            length = len(vector) / codec.FLOAT32.itemsize
+            return _breach(f"the vector has {length:g} values where this model's have {dimensions}", item)
+    values = codec.matrix(vectors)
+    finite = np.isfinite(values)
+    if not finite.all():
+        return _breach("the vector holds NaN or infinity", int(np.argmin(finite.all(axis=1))))
+    any_value = values.any(axis=1)
+    if not any_value.all():
+        return _breach("the vector is all zeros", int(np.argmin(any_value)))
+    return vectors
+
+
+def _in_order(answer: Embeddings) -> list[bytes] | Fault:
+    if answer.indexes is None:
+        return list(answer.vectors)
+    ordered: list[bytes | None] = [None] * len(answer.vectors)
+    for index, vector in zip(answer.indexes, answer.vectors, strict=True):
+        if not 0 <= index < len(ordered) or ordered[index] is not None:
+            return _breach("the indexes of the vectors are not those of the inputs, each once")
+        ordered[index] = vector
+    return [vector for vector in ordered if vector is not None]
+
+
+def shortened(vectors: Sequence[bytes], dimensions: int) -> list[bytes]:
+    """Each vector's first `dimensions` values, made unit length."""
+    return codec.rows(codec.unit_length(codec.matrix(vectors)[:, :dimensions]))
+
+
+def unit_length(vectors: Sequence[bytes]) -> list[bytes]:
+    return codec.rows(codec.unit_length(codec.matrix(vectors)))
+
+
+def _breach(message: str, item: int | None = None) -> Fault:
+    return Fault(FaultKind.MALFORMED, message, item=item)

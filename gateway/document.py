@@ -1,0 +1,145 @@
+"""A YAML text as plain values, with the line of every value and `${NAME}` resolved: the only yaml.
+
+It knows no key's meaning, and reads no environment but the one it is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+Path = tuple[str | int, ...]
+
+# ${NAME}, ${NAME:-default}, and $${ for a literal ${
+_REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration: where, and what to do about it. Never quotes a value that may be secret."""
+
+    path: Path
+    message: str
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        return written(self.path)
+
+
+@dataclass(slots=True)
+class Document:
+    """The values of one YAML file; `lines` maps each value's path to its line, counted from 1."""
+
+    values: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, path: Path) -> int | None:
+        """The line of a path, or of the nearest value around it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return None
+
+    def problem(self, path: Path, message: str) -> None:
+        self.problems.append(Problem(path, message, self.line(path)))
+
+
+def written(path: Path) -> str:
+    """`models.small.targets[0].weight`; a key that holds a dot or a blank is quoted."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            shown = step if re.fullmatch(r"[\w/:@+-]+", step) else repr(step)
+            text += f".{shown}" if text else shown
+    return text or "(top level)"
+
+
+def parse(text: str, environ: Mapping[str, str]) -> Document:
+    """Parses one YAML document. What is wrong is in `problems`; what is right is in `values` nevertheless."""
+    document = Document()
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = f"this is not valid YAML: {error.problem or error.context}"
+        document.problems.append(Problem((), message, mark.line + 1 if mark else None))
+        return document
+    except yaml.YAMLError:  # an unprintable character; the reader's error has no mark
+        document.problems.append(Problem((), "this is not valid YAML: it holds a control character", None))
+        return document
+    if root is not None:
+        document.values = _Reader(document, environ).value(root, (), frozenset())
+    return document
+
+
+class _Reader:
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._environ = environ
+        self._scalars = yaml.constructor.SafeConstructor()
+
+    def value(self, node: yaml.Node, path: Path, above: frozenset[int]) -> Any:
+        if id(node) in above:
+            self._document.problem(path, "an alias refers to a value that contains it")
+            return None
+        above |= {id(node)}
+        self._document.lines[path] = node.start_mark.line + 1
+        match node:
+            case yaml.MappingNode():
+                return self._mapping(node, path, above)
+            case yaml.SequenceNode():
+                return [self.value(child, (*path, index), above) for index, child in enumerate(node.value)]
+            case _:
+                return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path, above: frozenset[int]) -> dict[Hashable, Any]:
+        values: dict[Hashable, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._document.problems.append(Problem(path, "a key must be a plain word", line))
+                continue
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                self._document.problems.append(Problem(path, "`<<` merges are not read; write the keys out", line))
+                continue
+            key = key_node.value
+            if key in values:
+                self._document.problems.append(Problem((*path, key), "this key is given twice", line))
+                continue
+            values[key] = self.value(value_node, (*path, key), above)
+            self._document.lines[(*path, key)] = line
+        return values
+
+    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+        if "${" in node.value:
+            return self._resolved(node.value, path)  # stays a text: an api key of digits must not become a number
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError):  # 2027-02-31, an unknown !tag
+            self._document.problem(path, f"this is not a valid {node.tag.rpartition(':')[2]}")
+            return None
+
+    def _resolved(self, text: str, path: Path) -> str:
+        def replace(match: re.Match[str]) -> str:
+            if match[0] == "$${":
+                return "${"
+            name, default = match["name"], match["default"]
+            value = self._environ.get(name)
+            if default is not None:
+                return value or default
+            if value is None:
+                self._document.problem(
+                    path, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
+                )
+                return ""
+            return value
+
+        return _REFERENCE.sub(replace, text)

@@ -1,0 +1,162 @@
+"""HTTP on one side, the gateway on the other: each endpoint reads, asks and writes; failures pass through it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import listing
+from gateway.answers import Result, nugen_body, result_body
+from gateway.auth import Authenticator, Caller, bearer
+from gateway.errors import InvalidRequest, ModelNotFound, RequestTimeout, RequestTooLarge, UnsupportedEncoding
+from gateway.inputs import quoted
+from gateway.middleware import RECORD, Running
+from gateway.record import Record
+from gateway.service import Gateway
+from gateway.wire import EmbeddingsRequest, parse_request
+from providers import codec
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """`max_body` is in bytes, `timeout` in seconds, `created` in seconds since the epoch."""
+
+    gateway: Gateway
+    authenticator: Authenticator
+    running: Running
+    max_body: int
+    timeout: float
+    expose_targets: bool
+    created: int
+
+    # ── embeddings ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def embeddings(self, request: Request) -> Response:
+        """OpenAI's shape; in old paths the URL names the model."""
+        body, result = await self._embed(request, path_model=request.path_params.get("model"))
+        return Response(result_body(result, body.encoding_format), headers=self._headers(result), media_type=JSON)
+
+    async def azure_embeddings(self, request: Request) -> Response:
+        """Azure's clients put the deployment into the URL, and the key into `api-key`."""
+        body, result = await self._embed(request, path_model=request.path_params.get("model"), azure=True)
+        return Response(result_body(result, body.encoding_format), headers=self._headers(result), media_type=JSON)
+
+    async def nugen_embeddings(self, request: Request) -> Response:
+        body, result = await self._embed(request, texts_only=True)
+        answer = nugen_body(
+            result, body.encoding_format, request_id=_record(request).request_id, created=int(time.time())
+        )
+        return Response(answer, headers=self._headers(result), media_type=JSON)
+
+    async def _embed(
+        self, request: Request, *, path_model: str | None = None, azure: bool = False, texts_only: bool = False
+    ) -> tuple[EmbeddingsRequest, Result]:
+        record = _record(request)
+        deadline = asyncio.get_running_loop().time() + self._allowed_seconds(request)
+        caller = await self._caller(request, azure=azure)
+        body = parse_request(
+            await self._read_body(request, deadline),
+            path_model=path_model,
+            require_space=request.headers.get("x-embedding-require-space"),
+            texts_only=texts_only,
+        )
+        record.model, record.items, record.metadata = quoted(body.model), len(body.inputs), body.metadata
+        return body, await self.gateway.embed(body, caller, deadline, record)
+
+    async def _caller(self, request: Request, *, azure: bool = False) -> Caller:
+        headers = request.headers
+        record = _record(request)
+        with record.timing("auth"):
+            key = bearer(headers.get("authorization"), headers.get("api-key") if azure else None)
+            caller = await self.authenticator.caller(key)
+        record.key = caller.name
+        return caller
+
+    def _allowed_seconds(self, request: Request) -> float:
+        wish = request.headers.get("x-request-timeout-ms")
+        if wish is None:
+            return self.timeout
+        if not (wish.isascii() and wish.isdigit() and int(wish[:12]) > 0):
+            raise InvalidRequest("`x-request-timeout-ms` must be a whole number of milliseconds, at least 1.")
+        return min(self.timeout, int(wish[:12]) / 1000)
+
+    async def _read_body(self, request: Request, deadline: float) -> bytes:
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() not in ("", "identity"):
+            raise UnsupportedEncoding(
+                f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
+            )
+        declared = request.headers.get("content-length", "0")
+        if declared.isascii() and declared.isdigit() and int(declared[:18]) > self.max_body:
+            raise self._too_large()
+        chunks: list[bytes] = []
+        total = 0
+        try:
+            async with asyncio.timeout_at(deadline):
+                async for chunk in request.stream():
+                    total += len(chunk)
+                    if total > self.max_body:
+                        raise self._too_large()
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise RequestTimeout("The request body did not arrive in time. Send it again.") from None
+        return b"".join(chunks)
+
+    def _too_large(self) -> RequestTooLarge:
+        return RequestTooLarge(
+            f"The request body is larger than {self.max_body} bytes. Send fewer inputs in one request."
+        )
+
+    def _headers(self, result: Result) -> Mapping[str, str]:
+        headers = {"x-embedding-space": result.space, "x-embedding-usage": result.usage_source}
+        if self.expose_targets:
+            headers["x-embedding-target"] = ", ".join(result.targets)
+        if result.cut_items:
+            headers["x-embedding-truncated"] = ",".join(map(str, result.cut_items))
+        return headers
+
+    # ── models ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def models(self, request: Request) -> Response:
+        caller = await self._caller(request)
+        entries = [
+            listing.entry(name, route, created=self.created, show_targets=self.expose_targets)
+            for name, route in self.gateway.routes.visible_to(caller)
+        ]
+        return _json({"object": "list", "data": entries})
+
+    async def model(self, request: Request) -> Response:
+        caller = await self._caller(request)
+        wanted = request.path_params["model"]
+        for name, route in self.gateway.routes.visible_to(caller):
+            if name == wanted:
+                return _json(listing.entry(name, route, created=self.created, show_targets=self.expose_targets))
+        raise ModelNotFound(f"The model `{quoted(wanted)}` does not exist here, or this key may not use it.")
+
+    # ── health ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def live(self, request: Request) -> Response:
+        return _json({"status": "live"})
+
+    async def ready(self, request: Request) -> Response:
+        """False while draining, so that a balancer sends its next requests elsewhere."""
+        if self.running.draining:
+            return _json({"status": "draining"}, 503)
+        return _json({"status": "ready"})
+
+
+def _record(request: Request) -> Record:
+    record: Record = request.scope[RECORD]
+    return record
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(codec.write_json(value), status, media_type=JSON)

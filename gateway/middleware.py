@@ -1,0 +1,110 @@
+"""Around every HTTP request: its id, its log line, an envelope for whatever was raised, and who is still running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+import uuid
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.answers import error_body
+from gateway.errors import GatewayError, InternalError
+from gateway.inputs import quoted
+from gateway.logs import ACCESS, GATEWAY
+from gateway.record import Record
+
+RECORD: Final = "gateway.record"
+"""Where the scope keeps the request's `Record`."""
+CLIENT_LEFT: Final = 499
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class Running:
+    """How many requests are being answered, and whether the process is about to stop."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enter(self) -> None:
+        self._count += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        self._count -= 1
+        if self._count == 0:
+            self._idle.set()
+
+    async def until_idle(self, seconds: float) -> None:
+        """Returns when nothing runs, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
+
+class RequestFrame:
+    """Pure ASGI: Starlette's BaseHTTPMiddleware would add a task and a queue to every request."""
+
+    def __init__(self, app: ASGIApp, running: Running) -> None:
+        self._app = app
+        self._running = running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = Record(_request_id(Headers(scope=scope)), time.perf_counter, time.perf_counter())
+        scope[RECORD] = record
+        status = 0
+
+        async def framed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableHeaders(scope=message), record)
+            await send(message)
+
+        self._running.enter()
+        try:
+            await self._app(scope, receive, framed_send)
+        except ClientDisconnect:
+            status = CLIENT_LEFT
+        except Exception as error:  # noqa: BLE001 (the last resort: no stack trace reaches a client)
+            GATEWAY.error("unexpected exception", exc_info=error, extra={"fields": {"id": record.request_id}})
+            record.error = type(error).__name__
+            if status == 0:
+                internal = InternalError(
+                    "The gateway made a mistake. Try again, and tell its operator the request id "
+                    f"`{record.request_id}` if it persists."
+                )
+                await error_response(internal)(scope, receive, framed_send)
+        finally:
+            self._running.leave()
+            if not scope["path"].startswith("/health/"):
+                ACCESS.info("request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)})
+
+    def _add_headers(self, headers: MutableHeaders, record: Record) -> None:
+        headers["x-request-id"] = record.request_id
+        headers["openai-processing-ms"] = str(round(record.elapsed * 1000))
+        headers["server-timing"] = record.server_timing()
+        if self._running.draining:
+            headers["connection"] = "close"
+
+
+def _request_id(headers: Headers) -> str:
+    """The client's own id, if it is short and plain, so that its logs and ours can be laid side by side."""
+    own = headers.get("x-request-id", "")
+    return own if _SANE_ID.fullmatch(own) else f"req_{uuid.uuid4().hex}"
+
+
+def error_response(error: GatewayError) -> Response:
+    return Response(error_body(error), error.status, headers=dict(error.headers), media_type="application/json")

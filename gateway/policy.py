@@ -1,0 +1,133 @@
+"""What each kind of `Fault` means, and how failed attempts become one answer: it decides and never acts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway import errors
+from gateway.errors import GatewayError
+from providers.base import Fault, FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How often to try again at the same target, and whether another target may help."""
+
+    retries: int
+    next_target: bool
+
+
+TABLE: Final[Mapping[FaultKind, Verdict]] = {
+    FaultKind.REJECTED: Verdict(retries=0, next_target=False),
+    FaultKind.MISCONFIGURED: Verdict(retries=0, next_target=True),
+    FaultKind.THROTTLED: Verdict(retries=2, next_target=True),
+    FaultKind.OVERLOADED: Verdict(retries=2, next_target=True),
+    FaultKind.NO_SLOT: Verdict(retries=0, next_target=True),
+    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True),
+    FaultKind.BROKEN: Verdict(retries=1, next_target=True),
+    FaultKind.MALFORMED: Verdict(retries=0, next_target=True),
+    FaultKind.EXHAUSTED: Verdict(retries=0, next_target=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One target's last word on some inputs. `items` are their positions in the request."""
+
+    target: str
+    fault: Fault
+    items: Sequence[int]
+
+    @property
+    def item(self) -> int | None:
+        """Position in the request of the input at fault, where known."""
+        known = self.fault.item is not None and 0 <= self.fault.item < len(self.items)
+        return self.items[self.fault.item] if known and self.fault.item is not None else None
+
+
+def refusal(attempts: Sequence[Attempt]) -> GatewayError:
+    """The one sentence that the client gets after the last target; the attempts themselves go to the log."""
+    kinds = [attempt.fault.kind for attempt in attempts]
+    rejected = next((attempt for attempt in attempts if attempt.fault.kind is FaultKind.REJECTED), None)
+    if rejected is not None:
+        return _rejection(rejected)
+    if set(kinds) <= {FaultKind.THROTTLED, FaultKind.EXHAUSTED}:
+        return _throttled(attempts)
+    if FaultKind.TIMEOUT in kinds:
+        return errors.UpstreamTimeout(
+            "The model's backend did not answer in time. Try again, with fewer inputs in one request if it persists."
+        )
+    if set(kinds) == {FaultKind.NO_SLOT}:
+        return errors.Overloaded(
+            "The gateway is busy: no slot for this model became free in time. Try again shortly.",
+            headers=errors.retry_headers(1.0),
+        )
+    if not {FaultKind.OVERLOADED, FaultKind.THROTTLED, FaultKind.NO_SLOT}.isdisjoint(kinds):
+        return errors.UpstreamUnavailable(
+            "The model's backend has no capacity or cannot be reached right now. Try again shortly.",
+            headers=errors.retry_headers(_shortest_wait(attempts) or 1.0),
+        )
+    return errors.UpstreamError(_broken(attempts))
+
+
+def _rejection(attempt: Attempt) -> GatewayError:
+    said = cleaned(attempt.fault.message)
+    place = f"`input[{attempt.item}]` was refused by the model's backend" if attempt.item is not None else None
+    lead = place or "The model's backend refused this request"
+    return errors.InvalidRequest(
+        f"{lead}: {said}" if said else f"{lead} and gave no reason.",
+        param="input" if attempt.item is not None else None,
+    )
+
+
+def _throttled(attempts: Sequence[Attempt]) -> GatewayError:
+    if all(attempt.fault.kind is FaultKind.EXHAUSTED for attempt in attempts):
+        return errors.QuotaExhausted(
+            "The quota of this model's backend is used up. Trying again will not help until its operator renews it."
+        )
+    wait = _shortest_wait(attempts) or 1.0
+    return errors.Throttled(
+        f"The model's backend takes no more requests at the moment. Try again in {wait:g} seconds.",
+        headers=errors.retry_headers(wait),
+    )
+
+
+def _shortest_wait(attempts: Sequence[Attempt]) -> float | None:
+    waits = [attempt.fault.retry_after for attempt in attempts if attempt.fault.kind is not FaultKind.EXHAUSTED]
+    return min((wait for wait in waits if wait), default=None)
+
+
+def _broken(attempts: Sequence[Attempt]) -> str:
+    """Breaches are worded by us and may be told; what an upstream says of its own failure may not."""
+    breach = next((a for a in reversed(attempts) if a.fault.kind is FaultKind.MALFORMED), None)
+    if breach is not None:
+        where = f" for `input[{breach.item}]`" if breach.item is not None else ""
+        return (
+            f"The model's backend gave a wrong answer{where}: {breach.fault.message}. No vectors were returned; "
+            "try again, and tell the gateway's operator if it persists."
+        )
+    if all(attempt.fault.kind is FaultKind.MISCONFIGURED for attempt in attempts):
+        return "The model's backend refuses the gateway's configuration of it. Tell the gateway's operator."
+    return "The model's backend failed. Try again, and tell the gateway's operator if it persists."
+
+
+_SECRETS: Final[Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]] = (
+    (re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE), "[url]"),
+    (re.compile(r"\b(bearer|basic)\s+\S+", re.IGNORECASE), r"\1 [hidden]"),
+    (re.compile(r"\b[A-Za-z]{2,}[-_][A-Za-z0-9_*-]{12,}"), "[hidden]"),  # sk-…, nvapi-…, jina_…, masked ones too
+    (re.compile(r"\borg-[A-Za-z0-9]+"), "[hidden]"),
+    (re.compile(r"\b(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}={0,2}"), "[hidden]"),
+    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b"), "[address]"),
+)
+_LONGEST_MESSAGE: Final = 500
+
+
+def cleaned(message: str) -> str:
+    """An upstream's message without credentials, URLs and addresses, on one line and not too long."""
+    for pattern, replacement in _SECRETS:
+        message = pattern.sub(replacement, message)
+    message = " ".join(message.split())
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"

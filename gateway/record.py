@@ -1,0 +1,68 @@
+"""What is remembered of one request for its log line and its headers: never a text, a vector or a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.policy import Attempt
+
+
+@dataclass(slots=True)
+class Record:
+    """Filled in by each room that the request passes. Times are seconds on the monotonic `clock`."""
+
+    request_id: str
+    clock: Callable[[], float]
+    started: float
+    key: str | None = None
+    model: str | None = None
+    items: int | None = None
+    tokens: int | None = None
+    targets: Sequence[str] = ()
+    attempts: Sequence[Attempt] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timing(self, step: str) -> Iterator[None]:
+        """Adds the time spent inside to a step, whether it succeeds or fails."""
+        begun = self.clock()
+        try:
+            yield
+        finally:
+            self.timings[step] = self.timings.get(step, 0.0) + self.clock() - begun
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock() - self.started
+
+    def server_timing(self) -> str:
+        """The `server-timing` header, in milliseconds. https://www.w3.org/TR/server-timing/"""
+        steps = {**self.timings, "total": self.elapsed}
+        return ", ".join(f"{step};dur={seconds * 1000:.3f}" for step, seconds in steps.items())
+
+    def log_fields(self, method: str, path: str, status: int) -> dict[str, Any]:
+        """The request's log line: only what is known, and nothing that a client must keep to itself."""
+        fields: dict[str, Any] = {
+            "id": self.request_id,
+            "method": method,
+            "path": path,
+            "status": status,
+            "ms": round(self.elapsed * 1000, 3),
+            "key": self.key,
+            "model": self.model,
+            "items": self.items,
+            "tokens": self.tokens,
+            "targets": list(self.targets),
+            "failed": [
+                {"target": attempt.target, "fault": attempt.fault.kind, "status": attempt.fault.status}
+                for attempt in self.attempts
+            ],
+            "metadata": dict(self.metadata),
+            "error": self.error,
+        }
+        return {name: value for name, value in fields.items() if value not in (None, [], {})}

@@ -1,0 +1,58 @@
+"""Trying one target again, as the policy's table says and the deadline allows: the only tenacity."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import tenacity
+
+from gateway.policy import TABLE
+from providers.base import Embeddings, Fault
+
+FIRST_PAUSE: Final = 0.25
+"""Seconds before the second try where the upstream names none; doubled for each further one."""
+Outcome = Embeddings | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`clock` and `sleep` are the event loop's; `random` gives 0 to 1, and spreads the pauses."""
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    random: Callable[[], float]
+
+    async def run(self, attempt: Callable[[], Awaitable[Outcome]], latest: float) -> Outcome:
+        """The first success, or the last fault. No pause ends after `latest`, on the clock."""
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, Fault)),
+            wait=self._pause,
+            stop=lambda state: self._enough(state, latest),
+            sleep=self.sleep,
+            retry_error_callback=_last_outcome,
+        )
+        outcome: Outcome = await retrying(attempt)
+        return outcome
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        fault = _fault(state)
+        if fault.retry_after is not None:
+            return fault.retry_after + 0.1 * self.random()
+        return FIRST_PAUSE * 2.0 ** (state.attempt_number - 1) * (0.5 + 0.5 * self.random())
+
+    def _enough(self, state: tenacity.RetryCallState, latest: float) -> bool:
+        if state.attempt_number > TABLE[_fault(state).kind].retries:
+            return True
+        return self.clock() + state.upcoming_sleep >= latest
+
+
+def _fault(state: tenacity.RetryCallState) -> Fault:
+    outcome = state.outcome.result() if state.outcome is not None else None
+    assert isinstance(outcome, Fault)  # noqa: S101 (only faults are retried, so nothing else comes here)
+    return outcome
+
+
+def _last_outcome(state: tenacity.RetryCallState) -> Fault:
+    return _fault(state)

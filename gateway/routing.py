@@ -1,0 +1,155 @@
+"""A name and a caller become a `Route`: one vector space, and the targets that serve it, in the order to try them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final, Protocol
+
+from gateway.auth import Caller
+from gateway.dimensions import Dimensions
+from gateway.errors import InvalidRequest, ModelNotFound
+from gateway.inputs import quoted
+from gateway.wire import InputType
+from providers.base import EmbedCall, Embeddings, Fault, Limits
+
+ROLE_SUFFIXES: Final[Mapping[str, InputType]] = {":query": "query", ":document": "document"}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a backend is now: calls that wait for a slot, calls that run, and how many may run at a time."""
+
+    waiting: int
+    running: int
+    slots: int
+
+
+class Backend(Protocol):
+    """Whatever embeds one call before a deadline (seconds on the event loop's clock). Failure is a value."""
+
+    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault: ...
+
+    @property
+    def load(self) -> Load: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One backend of a route."""
+
+    name: str
+    provider: str
+    model: str
+    backend: Backend = field(repr=False)
+    limits: Limits = Limits()
+    priority: int = 0
+    weight: float = 1.0
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Everything that serves one vector space under one alias. `owned` are body keys that no client may set."""
+
+    alias: str
+    space: str
+    dimensions: Dimensions
+    targets: Sequence[Target]
+    limits: Limits = Limits()
+    aliases: Sequence[str] = ()
+    tokenizer: str = "cl100k_base"
+    tokenizer_known: bool = True
+    client_tokens: str = "cl100k_base"
+    passes_token_ids: bool = False
+    prompts: Mapping[InputType, str] = field(default_factory=dict)
+    default_input_type: InputType | None = None
+    normalize: bool = False
+    client_extra: str | Sequence[str] = "any"
+    owned: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (self.alias, *self.aliases)
+
+    def role(self, asked: InputType | None) -> InputType | None:
+        """The input type to use; a route without prompts takes any and ignores it."""
+        if not self.prompts:
+            return None
+        role = asked or self.default_input_type
+        if role is not None and role not in self.prompts:
+            known = ", ".join(f"`{name}`" for name in self.prompts)
+            raise InvalidRequest(f"This model knows the input types {known}; it has no `{role}`.", param="input_type")
+        return role
+
+    def check_extra(self, extra: Mapping[str, Any]) -> None:
+        """Refuses further body fields that this route does not let through, or that the gateway itself sets."""
+        for name in extra:
+            if name in self.owned:
+                raise InvalidRequest(
+                    f"`{quoted(name)}` cannot be set through `extra_body` or as an extra field: the gateway sets it, "
+                    "because it decides which vectors come back.",
+                    param=quoted(name),
+                )
+            if self.client_extra == "none" or (self.client_extra != "any" and name not in self.client_extra):
+                raise InvalidRequest(
+                    f"`{quoted(name)}` is not a field that this model takes. {self._extra_hint()}", param=quoted(name)
+                )
+
+    def _extra_hint(self) -> str:
+        if isinstance(self.client_extra, str) or not self.client_extra:
+            return "It takes no fields besides OpenAI's own."
+        return f"Besides OpenAI's own it takes {', '.join(f'`{name}`' for name in self.client_extra)}."
+
+
+class Routes:
+    """All routes by every name they have."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_name = {name: route for route in routes for name in route.names}
+
+    def find(self, name: str, caller: Caller, input_type: InputType | None = None) -> tuple[Route, InputType | None]:
+        """The route of a name, and the input type, which `alias:query` and `alias:document` fix.
+
+        Raises ModelNotFound alike for a name that does not exist and one that the caller may not use.
+        """
+        route, fixed = self._by_name.get(name), None
+        for suffix, role in ROLE_SUFFIXES.items():
+            if route is None and name.endswith(suffix):
+                name = name.removesuffix(suffix)
+                route, fixed = self._by_name.get(name), role
+        if route is None or not _may_use(caller, route, name):
+            raise ModelNotFound(
+                f"The model `{quoted(name)}` does not exist here, or this key may not use it. "
+                "`GET /v1/models` lists the models that it may use."
+            )
+        if fixed is not None and input_type not in (None, fixed):
+            raise InvalidRequest(
+                f"The model's name fixes the input type to `{fixed}`, and `input_type` says `{input_type}`. "
+                "Send one of them.",
+                param="input_type",
+            )
+        return route, fixed or input_type
+
+    def visible_to(self, caller: Caller) -> list[tuple[str, Route]]:
+        """Every name that the caller may use, in the order of the configuration."""
+        return [(name, route) for name, route in self._by_name.items() if _may_use(caller, route, name)]
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter({id(route): route for route in self._by_name.values()}.values())
+
+
+def _may_use(caller: Caller, route: Route, name: str) -> bool:
+    """An alias is the same route, so permission for either name is permission for both."""
+    return caller.may_use(route.alias) or caller.may_use(name)
+
+
+def in_order(targets: Sequence[Target], random: Callable[[], float]) -> list[Target]:
+    """By priority; within one priority a weighted shuffle, so that the first place is shared by weight."""
+    ordered: list[Target] = []
+    by_priority = sorted(targets, key=lambda target: target.priority)
+    for _, group in groupby(by_priority, key=lambda target: target.priority):
+        # The largest of random ** (1 / weight) comes first: Efraimidis and Spirakis, weighted sampling.
+        ordered += sorted(group, key=lambda target: random() ** (1 / target.weight), reverse=True)
+    return ordered

@@ -1,0 +1,85 @@
+"""The gateway itself: what happens to one embeddings request, top to bottom. It knows neither HTTP nor providers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway import admission, contract, policy
+from gateway.admission import Admitted
+from gateway.answers import Result, UsageSource
+from gateway.auth import Caller
+from gateway.dimensions import Length
+from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.record import Record
+from gateway.routing import Route, Routes, in_order
+from gateway.tokens import Counter
+from gateway.wire import EmbeddingsRequest, InputType
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """`counters` has a counter for every tokenizer that a route names; `random` shares load by weight."""
+
+    routes: Routes
+    counters: Mapping[str, Counter]
+    dispatcher: Dispatcher
+    random: Callable[[], float]
+
+    async def embed(self, request: EmbeddingsRequest, caller: Caller, deadline: float, record: Record) -> Result:
+        """N inputs in, N right vectors out; anything else is a GatewayError.
+
+        `deadline` is on the event loop's clock; `record` is told what happens.
+        """
+        route, input_type = self.routes.find(request.model, caller, request.input_type)
+        request.check_space(route.space)
+        role = route.role(input_type)
+        length = route.dimensions.resolve(request.dimensions)
+        route.check_extra(request.extra)
+        counter = self.counters[route.tokenizer]
+        with record.timing("tokens"):
+            admitted = await admission.admit(request.inputs, role, route, counter)
+        job = _job(request, input_type, admitted, length)
+        with record.timing("upstream"):
+            delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
+        record.targets, record.attempts = delivery.targets, delivery.attempts
+        vectors = delivery.complete
+        if vectors is None:
+            raise policy.refusal(delivery.attempts)
+        tokens, source = await _usage(delivery, admitted, route, counter)
+        record.tokens = tokens
+        return Result(
+            model=request.model,
+            vectors=_finished(vectors, route, length),
+            tokens=tokens,
+            usage_source=source,
+            space=route.space,
+            targets=delivery.targets,
+            cut_items=admitted.cut_items,
+        )
+
+
+def _job(request: EmbeddingsRequest, input_type: InputType | None, admitted: Admitted, length: Length) -> Job:
+    return Job(
+        inputs=admitted.inputs,
+        sizes=admitted.sizes,
+        dimensions=length.upstream,
+        sent_dimensions=length.sent,
+        input_type=input_type,
+        user=request.user,
+        extra=request.extra,
+    )
+
+
+def _finished(vectors: Sequence[bytes], route: Route, length: Length) -> Sequence[bytes]:
+    if length.final < length.upstream:
+        return contract.shortened(vectors, length.final)
+    return contract.unit_length(vectors) if route.normalize else vectors
+
+
+async def _usage(delivery: Delivery, admitted: Admitted, route: Route, counter: Counter) -> tuple[int, UsageSource]:
+    """What the upstreams billed; else counted by the model's own tokenizer; else estimated, and said so."""
+    if delivery.tokens is not None:
+        return delivery.tokens, "reported"
+    counted = await admission.count_all(admitted.inputs, counter)
+    return counted, "counted" if route.tokenizer_known and counter.exact else "estimated"

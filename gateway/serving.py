@@ -1,0 +1,121 @@
+"""The process around the application: its socket, its workers, and how it stops. The only uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from gateway import build, logs
+from gateway.config import Config
+from gateway.middleware import Running
+from gateway.store import StoreError
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a balancer keeps its idle connections, so that it never sends a request into a closing one."""
+STARTUP_FAILURE: Final = 3
+"""The exit code that tells uvicorn's supervisor not to start a worker again."""
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the message says why, and what to do."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket, which the workers share; raises ListenError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ListenError(f"The host `{host}` is no address of this machine: {error.strerror}.") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with `--port` (0 takes a free one)."
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
+def serve(config: Config, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serves until a stop signal, in this process or in `server.workers` of them."""
+    server = config.server
+    settings = uvicorn.Config(
+        functools.partial(_application, config),
+        factory=True,
+        workers=server.workers,
+        log_config=logs.configuration(),
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=server.drain / 2,  # type: ignore[arg-type]  # uvicorn hands it to asyncio as it is
+    )
+    if server.workers > 1:
+        announce()
+        Multiprocess(settings, sockets=[listener]).run()
+        return
+    settings.load()  # what cannot be built is said before anything is announced
+    announce()
+    uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _application(config: Config) -> Starlette:
+    try:
+        house = build.house(config)
+    except (build.BuildError, StoreError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 (in a worker there is no one else to tell it)
+        raise SystemExit(STARTUP_FAILURE) from None
+    return build.web(house, draining(house.running, config.server.drain / 2))
+
+
+@contextmanager
+def draining(running: Running, seconds: float) -> Iterator[None]:
+    """SIGTERM first turns readiness off, and lets what runs finish for up to `seconds`; then the server stops.
+
+    The listening socket stays open meanwhile: a balancer that has not noticed yet is still answered.
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def finish(signum: int) -> None:
+        await running.until_idle(seconds)
+        if callable(stop):
+            stop(signum, None)
+
+    def begin(signum: int) -> None:
+        if running.draining:
+            return
+        running.draining = True
+        tasks.add(loop.create_task(finish(signum)))
+
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(begin, signum)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, stop)

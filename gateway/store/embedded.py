@@ -1,0 +1,105 @@
+"""State on one machine: a SQLite file that several processes may share. The only sqlite3."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pathlib
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from gateway.auth import KeyRecord
+from gateway.errors import StateUnavailable
+from gateway.store import StoreError
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS keys (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL UNIQUE,
+  models TEXT NOT NULL,
+  created REAL NOT NULL,
+  expires REAL,
+  revoked REAL
+) STRICT;
+"""
+_COLUMNS: Final = "id, name, sha256, models, created, expires, revoked"
+_BUSY_SECONDS: Final = 5.0
+
+_T = TypeVar("_T")
+
+
+class EmbeddedStore:
+    """`Store` over one SQLite file in WAL mode: readers never wait, a crash loses nothing that was confirmed."""
+
+    def __init__(self, file: pathlib.Path) -> None:
+        """Opens or makes the file, readable by its owner alone; raises StoreError when that cannot be done."""
+        self._lock = threading.Lock()
+        try:
+            # Made before SQLite opens it, so that it is private from the first moment on.
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(
+                file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"The state file {file} cannot be opened: {_reason(error)}.") from None
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(f"The state file {file} cannot be used: {_reason(error)}.") from None
+
+    async def find_key(self, sha256: str) -> KeyRecord | None:
+        rows = await self._run(f"SELECT {_COLUMNS} FROM keys WHERE sha256 = ?", (sha256,))  # noqa: S608 (a constant)
+        return _record(rows[0]) if rows else None
+
+    async def list_keys(self) -> Sequence[KeyRecord]:
+        rows = await self._run(f"SELECT {_COLUMNS} FROM keys ORDER BY created, id", ())  # noqa: S608 (a constant)
+        return [_record(row) for row in rows]
+
+    async def add_key(self, record: KeyRecord) -> None:
+        await self._run(
+            f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (a constant)
+            (
+                record.id,
+                record.name,
+                record.sha256,
+                json.dumps(record.models),
+                record.created,
+                record.expires,
+                record.revoked,
+            ),
+        )
+
+    async def revoke_key(self, key_id: str, at: float) -> None:
+        await self._run("UPDATE keys SET revoked = min(coalesce(revoked, ?), ?) WHERE id = ?", (at, at, key_id))
+
+    async def close(self) -> None:
+        await self._in_thread(self._connection.close)
+
+    async def _run(self, statement: str, values: Sequence[object]) -> list[Any]:
+        return await self._in_thread(lambda: self._connection.execute(statement, values).fetchall())
+
+    async def _in_thread(self, action: Callable[[], _T]) -> _T:
+        def locked() -> _T:
+            with self._lock:
+                return action()
+
+        try:
+            return await asyncio.to_thread(locked)
+        except sqlite3.Error as error:
+            raise StateUnavailable("The gateway cannot reach its state right now; try again shortly.") from error
+
+
+def _record(row: Sequence[Any]) -> KeyRecord:
+    key_id, name, sha256, models, created, expires, revoked = row
+    return KeyRecord(key_id, name, sha256, tuple(json.loads(models)), created, expires, revoked)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or "unknown" if isinstance(error, OSError) else str(error)

@@ -1,0 +1,144 @@
+"""Turns a text into token ids as a `tokenizer.json` says: the only `tokenizers`; refuses to cut, to pad and to guess.
+
+The file's own truncation and padding are switched off, and no special tokens are added.
+https://huggingface.co/docs/tokenizers/api/tokenizer
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from providers.base import EngineError
+from providers.codec import parse_json
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Encode = Callable[[str], Sequence[int]]
+"""Raises ValueError for a text that the tokenizer cannot take."""
+
+LONG_TEXT: Final = 1_000
+"""Characters from which on the tokenizer works without Python's lock: about 0.3 ms."""
+
+KNOWN_WORDS: Final = 32_768
+LONGEST_WORD: Final = 32
+
+SPACE: Final = "▁"
+WORD: Final = re.compile(f"{SPACE}({SPACE}*[^{SPACE}]*)")
+ACROSS: Final = re.compile(f"[^{SPACE}]{SPACE}")
+SENTENCEPIECE: Final = {
+    "type": "Sequence",
+    "normalizers": [
+        {"type": "Prepend", "prepend": SPACE},
+        {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """`size` is the largest token id + 1; `unknown` the id that stands for whatever the vocabulary lacks."""
+
+    encode: Encode = field(repr=False)
+    size: int
+    unknown: int | None
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise EngineError(
+            'Static models need the package `tokenizers`: pip install "embedding-gateway[local]"'
+        ) from None
+    try:
+        raw = path.read_bytes()
+        tokenizer = Tokenizer.from_buffer(raw)
+        description = parse_json(raw)
+    except OSError as error:
+        raise EngineError(f"`{path}` cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise EngineError(f"`{path}` is no tokenizer that the installed `tokenizers` can read: {error}") from error
+    model, added = description["model"], [token["content"] for token in description.get("added_tokens", [])]
+    if model.get("dropout"):
+        raise EngineError(f"`{path}`: its `dropout` would give a text another vector each time; set it to null")
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokens = tokenizer.get_vocab(with_added_tokens=True)
+    encode = _whole(tokenizer)
+    if _falls_into_words(description, tokens, added):
+        encode = ByWords(encode, tokens[SPACE], added)
+    # Unigram models name their unknown token by id, all others by its text.
+    unknown = tokens.get(model["unk_token"]) if "unk_token" in model else model.get("unk_id")
+    return Vocabulary(encode, max(tokens.values(), default=-1) + 1, unknown)
+
+
+def _whole(tokenizer: Tokenizer) -> Encode:
+    def encode(text: str) -> Sequence[int]:
+        # Both calls give the same ids.
+        # `encode` holds Python's lock: a megabyte would stop every other thread for a second.
+        # The batch call frees it, but then has to win it back, and starts a pool of threads at its first use:
+        # so short texts, which the event loop itself embeds, go without.
+        try:
+            if len(text) < LONG_TEXT:
+                return tokenizer.encode(text, add_special_tokens=False).ids
+            return tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+        except Exception as error:  # the library's own errors are bare `Exception`s
+            raise ValueError("the tokenizer cannot take this text") from error
+
+    return encode
+
+
+def _falls_into_words(description: dict[str, Any], tokens: dict[str, int], added: Sequence[str]) -> bool:
+    """Whether a text's tokens are the tokens of its words, one after the other, whatever the text.
+
+    So it is for Llama's kind of SentencePiece BPE, which sees a text as one piece with spaces written as `▁`:
+    a merge acts on neighbours only, and where no token has a `▁` after anything else, none reaches into the next word.
+    """
+    model = description["model"]
+    return (
+        model.get("type") == "BPE"
+        and description.get("normalizer") == SENTENCEPIECE
+        and description.get("pre_tokenizer") is None
+        and not any(model.get(key) for key in ("continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"))
+        and SPACE in tokens
+        and not any(ACROSS.search(token) for token in tokens)
+        and not any(mark in token for token in added for mark in (" ", SPACE))
+    )
+
+
+class ByWords(dict[str, Sequence[int]]):
+    """Remembers the tokens of short words, since words return and texts do not: four times the speed of `whole`.
+
+    It fills up to `KNOWN_WORDS`, then forgets them all. Threads may share it: at worst a word is encoded twice.
+    """
+
+    def __init__(self, whole: Encode, space: int, added: Sequence[str]) -> None:
+        super().__init__()
+        self._whole = whole
+        self._space = space
+        self._added = added
+
+    def __call__(self, text: str) -> Sequence[int]:
+        if not text or any(token in text for token in self._added):
+            return self._whole(text)  # an added token (`<s>`) splits the text before anything else does
+        words = text.split(" ")
+        if "" in words or SPACE in text:  # spaces side by side belong to one word, and a `▁` is a space
+            words = WORD.findall(SPACE + text.replace(" ", SPACE))
+        ids: list[int] = []
+        for word in words:
+            ids += self[word]
+        return ids
+
+    def __missing__(self, word: str) -> Sequence[int]:
+        # `word` is what follows its first `▁`, which the tokenizer itself puts before every text but the empty one.
+        ids = self._whole(word) if word else (self._space,)
+        if len(word) <= LONGEST_WORD:
+            if len(self) >= KNOWN_WORDS:
+                self.clear()
+            self[word] = tuple(ids)
+        return ids
