@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import click
 
 import gateway
-from gateway import build, config, keys, schema, serving, welcome
+from gateway import build, keys, loading, schema, serving, welcome
 from gateway.answers import result_body
 from gateway.auth import Caller
 from gateway.config import Config, ConfigError
@@ -43,7 +43,7 @@ def _load(file: pathlib.Path | None) -> Config:
     if file is None and DEFAULT_FILE.exists():
         file = DEFAULT_FILE
     try:
-        return config.load(file)
+        return loading.load(file)
     except ConfigError as error:
         count = len(error.problems)
         _fail("\n".join([*error.lines(), f"{count} problem{'s' if count > 1 else ''}; nothing was started."]))

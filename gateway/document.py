@@ -16,6 +16,8 @@ Path = tuple[str | int, ...]
 
 # ${NAME}, ${NAME:-default}, and $${ for a literal ${
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_UNQUOTED: Final = re.compile(r"[{,][^{}\"']*:\s*\$\{")
+"""A reference right behind a key within `{...}`, where YAML takes its brace for a mapping's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def parse(text: str, environ: Mapping[str, str]) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = f"this is not valid YAML: {error.problem or error.context}"
+        if mark is not None and _UNQUOTED.search("".join(text.splitlines()[mark.line : mark.line + 1])):
+            message += '; between braces a reference needs quotes: "${NAME}"'
         document.problems.append(Problem((), message, mark.line + 1 if mark else None))
         return document
     except yaml.YAMLError:  # an unprintable character; the reader's error has no mark

@@ -50,9 +50,7 @@ async def create(store: Store, name: str, models: Sequence[str] = ("*",), expire
     if not models:
         raise KeyRefused("Name at least one model, or `*` for all.")
     if any(record.name == name and record.usable_at(now) for record in await store.list_keys()):
-        raise KeyRefused(
-            f"There is a working key `{name}` already. Choose another name, or `gateway keys rotate` it."
-        )
+        raise KeyRefused(f"There is a working key `{name}` already. Choose another name, or `gateway keys rotate` it.")
     return await _add(store, name, tuple(models), None if expires is None else _end(expires, now), now)
 
 

@@ -90,7 +90,9 @@ class RequestFrame:
         finally:
             self._running.leave()
             if not scope["path"].startswith("/health/"):
-                ACCESS.info("request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)})
+                ACCESS.info(
+                    "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}
+                )
 
     def _add_headers(self, headers: MutableHeaders, record: Record) -> None:
         headers["x-request-id"] = record.request_id

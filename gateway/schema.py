@@ -9,12 +9,13 @@ import datetime
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
 from gateway.wire import InputType
+from providers import PROVIDERS
 
 
 def check_model_name(name: str) -> str:
@@ -53,6 +54,18 @@ def _header_value(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\t\x20-\x7e]*", value.get_secret_value()):
         raise ValueError("must be printable ASCII")
     return value
+
+
+def _provider(name: str) -> str:
+    if name not in PROVIDERS:
+        raise ValueError(f"no such provider; there are {', '.join(f'`{known}`' for known in sorted(PROVIDERS))}")
+    return name
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError("must be a SHA-256 in 64 lower-case hex digits; `gateway keys hash` prints it")
+    return text
 
 
 def _sqlite_url(url: str) -> str:
@@ -98,7 +111,7 @@ class StateShape(Shape):
 class KeyShape(Shape):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """What logs and lists call this key."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, AfterValidator(_sha256)]
     """SHA-256 of the key in lower-case hex: `gateway keys hash` prints it."""
     models: list[str] = ["*"]
     """Models that it may use; `*` stands for any characters."""
@@ -143,7 +156,7 @@ class Facts(Shape):
 
 
 class TargetShape(Shape):
-    provider: str
+    provider: Annotated[str, AfterValidator(_provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
     """The kind of backend."""
     model: str | None = None
     """The model's name there [the alias]."""

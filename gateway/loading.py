@@ -1,0 +1,99 @@
+"""A routing file becomes a `Config`, or every problem in it at once: the only reader of files and environment."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gateway import model_rules, schema
+from gateway.config import Config, ConfigError, FileKey, ModelConfig
+from gateway.document import Path, parse
+from gateway.reading import Reading
+
+EMBEDDED_DEFAULT: Final = pathlib.Path(__file__).with_name("default.yaml")
+"""The routing file of a gateway that was given none."""
+
+
+def load(file: pathlib.Path | None, environ: Mapping[str, str] | None = None) -> Config:
+    """Reads and checks a routing file; without one, the embedded default with its state in the current folder.
+
+    Raises ConfigError with every problem, or OSError or UnicodeDecodeError when the file cannot be read.
+    """
+    source = file or EMBEDDED_DEFAULT
+    environ = os.environ if environ is None else environ
+    folder = file.resolve().parent if file else pathlib.Path.cwd()
+    reading = Reading(parse(source.read_text("utf-8"), environ), folder, environ)
+    config = _config(reading, is_embedded_default=file is None)
+    if config is None or reading.document.problems:
+        raise ConfigError(str(source), reading.document.problems)
+    return config
+
+
+def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
+    """The configuration as far as it is sound; what is not has been added to the problems."""
+    values = reading.document.values
+    if not isinstance(values, dict):
+        reading.problem((), "must be a mapping with `models`, and perhaps `server`, `state` and `auth`")
+        return None
+    sections = {name: value for name, value in values.items() if name != "models"}
+    file = reading.shape(schema.FileShape, sections, ()) or schema.FileShape()
+    models = _models(reading, values.get("models"))
+    _check_names(reading, models)
+    return Config(
+        server=file.server,
+        state_file=reading.file(file.state.url.removeprefix("sqlite:///")),
+        keys=_keys(reading, file.auth.keys),
+        models=tuple(models),
+        is_embedded_default=is_embedded_default,
+    )
+
+
+def _models(reading: Reading, values: object) -> list[ModelConfig]:
+    """Each model is checked by itself, so that a wrong shape of one does not hide what is wrong in another."""
+    if not isinstance(values, dict) or not values:
+        reading.problem(("models",), "name at least one model with its targets")
+        return []
+    catalog = model_rules.catalog()
+    models = []
+    for alias, value in values.items():
+        path: Path = ("models", alias)
+        try:
+            schema.check_model_name(alias)
+        except ValueError as error:
+            reading.problem(path, str(error))
+        shape = reading.shape(schema.ModelShape, value, path)
+        model = model_rules.resolve(reading, catalog, alias, shape, path) if shape is not None else None
+        if model is not None:
+            models.append(model)
+    return models
+
+
+def _check_names(reading: Reading, models: Sequence[ModelConfig]) -> None:
+    owner = {model.alias: model.alias for model in models}
+    for model in models:
+        for index, alias in enumerate(model.aliases):
+            if alias in owner:
+                reading.problem(
+                    ("models", model.alias, "aliases", index), f"this name already stands for `{owner[alias]}`"
+                )
+            owner[alias] = model.alias
+
+
+def _keys(reading: Reading, shapes: Sequence[schema.KeyShape]) -> tuple[FileKey, ...]:
+    keys: dict[str, FileKey] = {}
+    for index, shape in enumerate(shapes):
+        if shape.sha256 in keys:
+            reading.problem(("auth", "keys", index, "sha256"), "this key is listed twice")
+        keys[shape.sha256] = FileKey(shape.name, shape.sha256, tuple(shape.models), _moment(shape.expires))
+    return tuple(keys.values())
+
+
+def _moment(value: datetime.datetime | datetime.date | None) -> datetime.datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime.combine(value, datetime.time())
+    return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)

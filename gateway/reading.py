@@ -1,0 +1,51 @@
+"""One routing file while it is read: its values, where it lies, its environment, and the problems found so far."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gateway import faults_of_shape
+from gateway.document import Document, Path
+
+_ShapeT = TypeVar("_ShapeT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`folder` is where relative paths start."""
+
+    document: Document
+    folder: pathlib.Path
+    environ: Mapping[str, str]
+
+    def problem(self, path: Path, message: str) -> None:
+        """Each place is complained about once: an unset ${NAME} there says enough."""
+        if all(problem.path != path for problem in self.document.problems):
+            self.document.problem(path, message)
+
+    def shape(self, shape: type[_ShapeT], value: object, path: Path) -> _ShapeT | None:
+        """The value in its shape, or None and a problem for each fault."""
+        try:
+            return shape.model_validate(value)
+        except ValidationError as error:
+            for place, message in faults_of_shape.read(error, shape):
+                self.problem((*path, *place), message)
+            return None
+
+    def file(self, text: str) -> pathlib.Path:
+        return self.folder / pathlib.Path(text).expanduser()
+
+    def text_of(self, text: str, path: Path) -> str | None:
+        """What a file of the configuration holds, stripped; or None and a problem."""
+        try:
+            return self.file(text).read_text("utf-8").strip()
+        except OSError as error:
+            self.problem(path, f"cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            self.problem(path, "is not UTF-8 text")
+        return None

@@ -1,0 +1,111 @@
+"""The targets of a model become their configurations: addresses, credentials, proxies, and what the provider can do."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping, Sequence
+
+from gateway.config import TargetConfig
+from gateway.document import Path
+from gateway.reading import Reading
+from gateway.schema import Facts, ModelShape, TargetShape
+from providers import PROVIDERS
+from providers.base import LocalProvider, Provider
+
+
+def resolve(
+    reading: Reading, alias: str, shape: ModelShape, known: Sequence[Facts | None], path: Path
+) -> tuple[TargetConfig, ...]:
+    targets: list[TargetConfig] = []
+    for index, (target, facts) in enumerate(zip(shape.targets, known, strict=True)):
+        where: Path = (*path, "targets", index)
+        made = _target(reading, alias, target, index, facts, shape.client_tokens, where)
+        if made.name in {other.name for other in targets}:
+            reading.problem((*where, "name"), "another target of this route has this name")
+        targets.append(made)
+    return tuple(targets)
+
+
+def _target(
+    reading: Reading, alias: str, shape: TargetShape, index: int, facts: Facts | None, client_tokens: str, path: Path
+) -> TargetConfig:
+    provider = PROVIDERS[shape.provider]
+    local = isinstance(provider, LocalProvider)
+    if local and shape.path is None:
+        reading.problem(path, "`path` is missing: a local model needs its folder, or `wordllama`")
+    if not local and shape.path is not None:
+        reading.problem((*path, "path"), "only local models have a path")
+    base_url = None if isinstance(provider, LocalProvider) else shape.base_url or provider.base_url
+    if not local and base_url is None:
+        reading.problem(path, "`base_url` is missing: this provider has no public address")
+    for key in shape.extra_body:
+        if isinstance(provider, Provider) and key in provider.owned:
+            reading.problem((*path, "extra_body", key), "the gateway itself sets this field")
+    takes_ids = isinstance(provider, Provider) and provider.token_ids
+    if shape.token_ids and not takes_ids:
+        reading.problem((*path, "token_ids"), "this provider takes no token ids")
+    same_tokens = takes_ids and facts is not None and facts.tokenizer == client_tokens
+    return TargetConfig(
+        name=shape.name or f"{shape.provider}-{index}",
+        provider=shape.provider,
+        model=shape.model or alias,
+        path=shape.path if shape.path in (None, "wordllama") else str(reading.file(shape.path)),
+        base_url=base_url,
+        api_key=_api_key(reading, shape, path),
+        headers={name: value.get_secret_value() for name, value in shape.headers.items()},
+        extra_body=shape.extra_body,
+        proxy=shape.proxy.get_secret_value() if shape.proxy else _proxy_for(base_url, reading.environ),
+        ca_file=_ca_file(reading, shape, path),
+        weight=shape.weight,
+        priority=shape.priority,
+        max_concurrency=shape.max_concurrency,
+        timeout=shape.timeout,
+        base64=shape.base64 if shape.base64 is not None else base_url is not None and shape.base_url is None,
+        token_ids=shape.token_ids if shape.token_ids is not None else same_tokens,
+    )
+
+
+def _api_key(reading: Reading, shape: TargetShape, path: Path) -> str | None:
+    if shape.api_key is not None and shape.api_key_file is not None:
+        reading.problem((*path, "api_key_file"), "stands beside `api_key`; give one of them")
+    key, place = None, (*path, "api_key")
+    if shape.api_key is not None:
+        key = shape.api_key.get_secret_value()
+    elif shape.api_key_file is not None:
+        place = (*path, "api_key_file")
+        key = reading.text_of(shape.api_key_file, place)
+    if key is not None and not (key and key.isascii() and key.isprintable() and " " not in key):
+        reading.problem(place, "is empty, or holds blanks or characters that no key has")
+        return None
+    return key
+
+
+def _ca_file(reading: Reading, shape: TargetShape, path: Path) -> str | None:
+    if shape.ca_file is None:
+        return None
+    file = reading.file(shape.ca_file)
+    if not file.is_file():
+        reading.problem((*path, "ca_file"), "there is no such file")
+    return str(file)
+
+
+def _proxy_for(url: str | None, environ: Mapping[str, str]) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say about a URL; lower-case names win, as in curl."""
+    if url is None:
+        return None
+    parts = urllib.parse.urlsplit(url)
+    names = (f"{parts.scheme}_proxy", "all_proxy")
+    value = next((environ[n] for name in names for n in (name, name.upper()) if environ.get(n)), None)
+    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if value is None or _is_exempt(parts.hostname or "", exempt):
+        return None
+    return value if "://" in value else f"http://{value}"
+
+
+def _is_exempt(host: str, no_proxy: str) -> bool:
+    """NO_PROXY lists hosts, each standing for its subdomains too; `*` is every host. Ports in it are ignored."""
+    for entry in no_proxy.lower().split(","):
+        name = entry.strip().partition(":")[0].lstrip(".")
+        if name == "*" or (name and (host == name or host.endswith(f".{name}"))):
+            return True
+    return False
