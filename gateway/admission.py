@@ -5,14 +5,15 @@ Counting is exact only for inputs whose byte length cannot tell; an estimate nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from gateway import tokens
+from gateway import token_ids, tokens
 from gateway.errors import ContextLengthExceeded, InvalidRequest, TooManyTokens
 from gateway.routing import Route
 from gateway.tokens import Counter
+from gateway.vocabulary import cl100k
 from gateway.wire import InputType
 from providers.base import Input, Limits, TokenIds
 
@@ -59,16 +60,16 @@ def _from_token_ids(
     """Ids as they came, where every target reads them alike; else the text that they stand for."""
     if route.client_tokens == "reject":
         raise InvalidRequest("This model takes texts, not token ids.", param="input")
-    encoding = tokens.cl100k()
+    encoding = cl100k()
     texts: list[str] = []
     cut_items: list[int] = []
     for item, ids in enumerate(lists):
         try:
             if route.passes_token_ids and role is None:
-                tokens.check_ids(encoding, ids)
+                token_ids.check_ids(encoding, ids)
                 continue
-            decoded = tokens.decode(encoding, ids)
-        except tokens.BadTokenIds as error:
+            decoded = token_ids.decode(encoding, ids)
+        except token_ids.BadTokenIds as error:
             raise InvalidRequest(f"`input[{item}]`: {error}", param="input") from None
         texts.append(decoded.text)
         if decoded.trimmed:
@@ -78,36 +79,54 @@ def _from_token_ids(
 
 async def _sizes(inputs: Sequence[Input], limits: Limits, counter: Counter) -> Sequence[int]:
     """Bounds first: most requests are admitted by the length of their bytes, and none is counted without need."""
-    sizes = [counter.most(item) if isinstance(item, str) else len(item) for item in inputs]
+    sizes = _Sizes(inputs, counter)
+    await sizes.count(sizes.unbounded)
     if not counter.exact:
-        return sizes
-    per_input, per_request = limits.input_tokens, limits.request_tokens
-    exact = {i for i, item in enumerate(inputs) if not isinstance(item, str)}
-
-    async def count(items: Sequence[int]) -> None:
-        for i, number in zip(items, await tokens.counts(counter, [cast("str", inputs[i]) for i in items]), strict=True):
-            sizes[i] = number
-            exact.add(i)
-
-    if per_input is not None:
-        doubtful = [i for i, size in enumerate(sizes) if size > per_input]
-        for i in doubtful:
-            item = inputs[i]
-            if isinstance(item, str) and counter.least(item) > per_input:
-                raise _too_long(i, f"at least {counter.least(item)}", per_input, counter)
-        await count([i for i in doubtful if i not in exact])
-        for i in doubtful:
-            if sizes[i] > per_input:
-                raise _too_long(i, str(sizes[i]), per_input, counter)
-    if per_request is not None and sum(sizes) > per_request:
-        await count([i for i in range(len(sizes)) if i not in exact])
-        if sum(sizes) > per_request:
+        return sizes.tokens
+    if limits.input_tokens is not None:
+        over = sizes.over(limits.input_tokens)
+        for item in over:
+            if sizes.least(item) > limits.input_tokens:
+                raise _too_long(item, f"at least {sizes.least(item)}", limits.input_tokens, counter)
+        await sizes.count(over)
+        for item in sizes.over(limits.input_tokens):
+            raise _too_long(item, str(sizes.tokens[item]), limits.input_tokens, counter)
+    if limits.request_tokens is not None and sum(sizes.tokens) > limits.request_tokens:
+        await sizes.count(range(len(inputs)))
+        if sum(sizes.tokens) > limits.request_tokens:
             raise TooManyTokens(
-                f"The inputs have {sum(sizes)} tokens in all ({counter.name}); this model takes at most {per_request} "
-                "in one request. Send them in several requests.",
+                f"The inputs have {sum(sizes.tokens)} tokens in all ({counter.name}); this model takes at most "
+                f"{limits.request_tokens} in one request. Send them in several requests.",
                 param="input",
             )
-    return sizes
+    return sizes.tokens
+
+
+class _Sizes:
+    """Tokens of each input: exact for token ids and for what was counted, an upper bound for other texts."""
+
+    def __init__(self, inputs: Sequence[Input], counter: Counter) -> None:
+        self._inputs = inputs
+        self._counter = counter
+        bounds = [counter.most(item) if isinstance(item, str) else len(item) for item in inputs]
+        self.unbounded = [item for item, bound in enumerate(bounds) if bound is None]
+        self.tokens = [bound or 0 for bound in bounds]
+        self._exact = {item for item, what in enumerate(inputs) if not isinstance(what, str)}
+
+    def over(self, limit: int) -> list[int]:
+        return [item for item, size in enumerate(self.tokens) if size > limit]
+
+    def least(self, item: int) -> int:
+        what = self._inputs[item]
+        return self.tokens[item] if item in self._exact or not isinstance(what, str) else self._counter.least(what)
+
+    async def count(self, items: Iterable[int]) -> None:
+        """Counts those that are not exact yet."""
+        missing = [item for item in items if item not in self._exact]
+        texts = [what for item in missing if isinstance(what := self._inputs[item], str)]
+        for item, number in zip(missing, await tokens.counts(self._counter, texts), strict=True):
+            self.tokens[item] = number
+        self._exact.update(missing)
 
 
 def _too_long(item: int, tokens_found: str, limit: int, counter: Counter) -> ContextLengthExceeded:

@@ -14,6 +14,7 @@ GatewayError
 ├── UnsupportedEncoding         415
 ├── Throttled                   429  every target throttled us
 ├── QuotaExhausted              429  every target's quota is used up
+├── HeadersTooLarge             431
 ├── InternalError               500  our own mistake
 ├── UpstreamError               502  every target failed or broke its promise
 ├── UpstreamUnavailable         503  no target has capacity or could be reached
@@ -120,6 +121,11 @@ class QuotaExhausted(GatewayError):
     type = "insufficient_quota"
     code = "insufficient_quota"
     fixed_headers = NO_RETRY
+
+
+class HeadersTooLarge(GatewayError):
+    status = 431
+    code = "headers_too_large"
 
 
 class ServerError(GatewayError):

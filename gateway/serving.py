@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from gateway import build, logs
 from gateway.config import Config
 from gateway.middleware import Running
+from gateway.protocol import EnvelopeProtocol
 from gateway.store import StoreError
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -64,6 +65,8 @@ def serve(config: Config, listener: socket.socket, announce: Callable[[], None])
     settings = uvicorn.Config(
         functools.partial(_application, config),
         factory=True,
+        http=EnvelopeProtocol,
+        ws="none",
         workers=server.workers,
         log_config=logs.configuration(),
         access_log=False,

@@ -58,7 +58,7 @@ class TensorFile:
     beginning: int
 
     def read(self, name: str) -> Array:
-        """A tensor in its own type, BF16 as float32 (every bfloat16 is one). It may be a window on the file: copy it."""
+        """A tensor in its own type, BF16 as float32 (every bfloat16 is one): a window on the file, to be copied."""
         tensor = self.tensors.get(name)
         if tensor is None:
             held = ", ".join(f"`{other}`" for other in sorted(self.tensors)) or "none"
@@ -104,7 +104,8 @@ def open_tensors(path: Path) -> TensorFile:
 def _tensor(path: Path, name: str, entry: Any) -> Tensor:
     try:
         dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        whole = all(type(number) is int and number >= 0 for number in (*shape, start, stop))
+        numbers = (*shape, start, stop)
+        whole = isinstance(dtype, str) and all(type(number) is int and number >= 0 for number in numbers)
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:

@@ -1,6 +1,6 @@
-"""Embeds texts by a table of token vectors, in microseconds, with numpy; refuses models that are more than a table.
+"""Loads models that are a table of token vectors; refuses a model that computes anything beyond their mean.
 
-A text's vector is the mean of its tokens' vectors. Three kinds of files are read, none of their libraries imported:
+Three kinds of files are read, and none of their libraries imported:
 
 - `wordllama`, the files inside the installed wheel: https://github.com/dleemiller/WordLlama
 - a folder as model2vec writes it: https://github.com/MinishLab/model2vec
@@ -14,96 +14,23 @@ Prompts are the route's as well, also where a sentence-transformers folder names
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from providers.base import Embeddings, EngineError, Fault, FaultKind, LocalProvider
-from providers.codec import JSONError, Matrix, parse_json, rows, unit_length
+from providers.base import EngineError, LocalProvider
+from providers.codec import JSONError, Matrix, parse_json
+from providers.local.pooling import StaticEngine
 from providers.local.safetensors import Array, TensorFile, open_tensors
 from providers.local.vocabulary import Vocabulary, read_vocabulary
-
-CHUNK: Final = 2_048
-"""Tokens whose vectors are gathered at a time: a megabyte of text has up to a million."""
 
 LARGEST: Final = 1e15
 """Beyond it a sum of weighted values could overflow float32. Real values are around 1."""
 
 WORDLLAMA_WEIGHTS: Final = "weights/l2_supercat_256.safetensors"
 WORDLLAMA_TOKENIZER: Final = "tokenizers/l2_supercat_tokenizer_config.json"
-
-
-class StaticEngine:
-    """A table of token vectors and the vocabulary that indexes it.
-
-    The vector of token t is `table[mapping[t]] * weights[t]`.
-    Each text is pooled by itself, by the same operations in the same order: its neighbours cannot change a bit of it.
-    """
-
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        table: Matrix,
-        *,
-        mapping: npt.NDArray[np.intp] | None = None,
-        weights: npt.NDArray[np.float32] | None = None,
-        keep_unknown: bool,
-        unit: bool,
-    ) -> None:
-        self.dimensions: int = table.shape[1]
-        self._encode = vocabulary.encode
-        self._unknown = -1 if vocabulary.unknown is None else vocabulary.unknown  # no token has the id -1
-        self._keep_unknown = keep_unknown
-        self._table = table
-        self._mapping = mapping
-        self._weights = weights
-        self._unit = unit
-        self._zero = bytes(4 * self.dimensions)
-
-    def embed(self, texts: Sequence[str]) -> Embeddings | Fault:
-        sums: Matrix = np.empty((len(texts), self.dimensions), np.float32)
-        counts: list[int] = []
-        for position, text in enumerate(texts):
-            try:
-                ids = self._encode(text)
-            except ValueError:
-                return _rejected(position, "the model's tokenizer cannot take it")
-            unknown = ids.count(self._unknown)
-            if unknown == len(ids):
-                return _rejected(position, "it has no token that the model knows")
-            if unknown and not self._keep_unknown:
-                ids = [token for token in ids if token != self._unknown]
-            self._add_up(np.array(ids, np.intp), sums[position])
-            counts.append(len(ids))
-        means: Matrix = sums / np.array(counts, np.float32)[:, np.newaxis]
-        vectors = rows(unit_length(means) if self._unit else means)
-        if self._zero in vectors:
-            return _rejected(vectors.index(self._zero), "the vectors of its tokens add up to zero")
-        return Embeddings(vectors, prompt_tokens=sum(counts))
-
-    def _add_up(self, ids: npt.NDArray[np.intp], into: Array) -> None:
-        if len(ids) <= CHUNK:
-            np.add.reduce(self._vectors(ids), axis=0, out=into, initial=0.0)  # from 0.0, so that no sum is -0.0
-            return
-        # Chunks are added in float64: a float32 sum loses digits with every thousand rows.
-        total = np.zeros(self.dimensions)
-        for start in range(0, len(ids), CHUNK):
-            total += np.add.reduce(self._vectors(ids[start : start + CHUNK]), axis=0)
-        into[:] = total
-
-    def _vectors(self, ids: npt.NDArray[np.intp]) -> Matrix:
-        vectors = self._table.take(ids if self._mapping is None else self._mapping.take(ids), axis=0)
-        if self._weights is not None:
-            vectors *= self._weights.take(ids)[:, np.newaxis]
-        return vectors
-
-
-def _rejected(position: int, reason: str) -> Fault:
-    message = f"Input {position} has no vector in this model: {reason}. Leave it out, or change it."
-    return Fault(FaultKind.REJECTED, message, item=position)
 
 
 def load(path: str) -> StaticEngine:
@@ -154,12 +81,12 @@ def _model2vec(file: TensorFile, vocabulary: Vocabulary, config: Path) -> Static
     mapping = weights = None
     if "mapping" in file.tensors:
         numbers = _per_token(file, "mapping", vocabulary.size)
+        if numbers.dtype.kind not in "iu" or numbers.min() < 0:
+            raise EngineError(f"`{file.path}`: `mapping` must hold the numbers of rows, and holds others")
         mapping = numbers.astype(np.intp)
-        if numbers.dtype.kind not in "iu" or mapping.min() < 0:
-            raise EngineError(f"`{file.path}`: `mapping` must hold row numbers")
     if "weights" in file.tensors:
         weights = _float32(file.path, "weights", _per_token(file, "weights", vocabulary.size))
-    table = _table(file, "embeddings", vocabulary.size if mapping is None else int(mapping.max()) + 1)
+    table = _table(file, "embeddings", vocabulary.size if mapping is None else int(numbers.max()) + 1)
     return StaticEngine(vocabulary, table, mapping=mapping, weights=weights, keep_unknown=False, unit=unit)
 
 

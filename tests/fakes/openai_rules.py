@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.tokens import cl100k
+from gateway.vocabulary import cl100k
 
 MAX_ITEMS: Final = 2048
 MAX_TOKENS: Final = 8192

@@ -42,6 +42,7 @@ async def _serving(app: ASGIApp, certificate: Path | None) -> AsyncIterator[uvic
         port=0,
         http="httptools",
         ws="none",
+        interface="asgi3",  # a bound method is not recognised as such
         lifespan="off",
         log_config=None,
         access_log=False,
