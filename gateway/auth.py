@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.errors import Unauthenticated
+from gateway.inputs import quoted
 
 PREFIX: Final = "sk-gateway-"
 RANDOM_LENGTH: Final = 43
@@ -26,6 +27,8 @@ CHECKSUM_LENGTH: Final = 6
 _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{RANDOM_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
 _REMEMBERED: Final = 10_000
+_ONLY_STARS: Final = str.maketrans({"?": "[?]", "[": "[[]"})
+"""Of fnmatch's characters only `*` means anything in a key's models."""
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -56,7 +59,7 @@ class Caller:
     models: tuple[str, ...]
 
     def may_use(self, alias: str) -> bool:
-        return any(fnmatch.fnmatchcase(alias, pattern) for pattern in self.models)
+        return any(fnmatch.fnmatchcase(alias, pattern.translate(_ONLY_STARS)) for pattern in self.models)
 
 
 def _base62(number: int, length: int) -> str:
@@ -136,13 +139,13 @@ class Authenticator:
             return fixed
         now = self._clock()
         known = self._recent.get(sha256)
-        if known is not None and now < known[1]:
+        if known is not None and 0 <= now - known[1] < self._remember:  # a clock set back makes it forget
             return known[0]
         record = await self._lookup(sha256)
         if record is None:
             self._recent.pop(sha256, None)
         else:  # an unknown key is not remembered: guesses must not push out the keys in use
-            self._recent[sha256] = (record, now + self._remember)
+            self._recent[sha256] = (record, now)
             self._recent.move_to_end(sha256)
             while len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
@@ -154,7 +157,7 @@ def _masked(key: str) -> str:
     if len(key) < 20:
         return "…"
     shown = f"{key[:4]}…{key[-4:]}" if not key.startswith(PREFIX) else f"{PREFIX}…{key[-4:]}"
-    return shown if shown.isascii() or shown.replace("…", "").isascii() else "…"
+    return quoted(shown) if key.isascii() else "…"
 
 
 def moment(value: datetime.datetime | None) -> float | None:

@@ -20,7 +20,7 @@ from gateway.config import Config, ConfigError
 from gateway.errors import GatewayError
 from gateway.record import Record
 from gateway.store import StoreError
-from gateway.wire import EmbeddingsRequest
+from gateway.wire import parse_request
 
 DEFAULT_FILE: Final = pathlib.Path("gateway.yaml")
 
@@ -71,15 +71,17 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
     server = loaded.server.model_copy(update={name: value for name, value in given.items() if value is not None})
     loaded = dataclasses.replace(loaded, server=server)
     try:
-        first_key = asyncio.run(keys.first_key(loaded))
         with serving.listen(server.host, server.port) as listener:
-            url = serving.url(listener)
-            text = welcome.text(loaded, url, first_key)
-            serving.serve(loaded, listener, announce=lambda: print(text, flush=True))  # noqa: T201
+            serving.serve(loaded, listener, announce=lambda: _announce(loaded, serving.url(listener)))
     except (StoreError, serving.ListenError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         pass  # Ctrl-C is how a person stops it
+
+
+def _announce(config: Config, url: str) -> None:
+    """The first key is made last: one made for a gateway that then fails to start would never be told."""
+    click.echo(welcome.text(config, url, asyncio.run(keys.first_key(config))))
 
 
 @main.command()
@@ -112,7 +114,7 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
         house = build.house(loaded)
         try:
             clock = asyncio.get_running_loop().time
-            request = EmbeddingsRequest(model, list(text))
+            request = parse_request(json.dumps({"model": model, "input": text}).encode())  # as strict as the endpoint
             caller = Caller("cli", "cli", ("*",))
             deadline = clock() + loaded.server.timeout
             result = await house.gateway.embed(request, caller, deadline, Record("cli", clock, clock()))
@@ -177,8 +179,8 @@ def list_keys(file: pathlib.Path | None, as_json: bool) -> None:
 @click.argument("key")
 def revoke_key(file: pathlib.Path | None, key: str) -> None:
     """End a key, named by its name or id, within seconds everywhere."""
-    record = _with_store(file, keys.revoke, key)
-    click.echo(f"The key `{record.name}` ({record.id}) is revoked.", err=True)
+    for record in _with_store(file, keys.revoke, key):
+        click.echo(f"The key `{record.name}` ({record.id}) is revoked.", err=True)
 
 
 @keys_group.command(name="rotate")
@@ -188,15 +190,19 @@ def revoke_key(file: pathlib.Path | None, key: str) -> None:
 def rotate_key(file: pathlib.Path | None, key: str, overlap: str) -> None:
     """Make a new key with the same rights, and end the old one after an overlap."""
     made = _with_store(file, keys.rotate, key, overlap)
+    ends = "has ended" if overlap == "0" else f"ends in {overlap}"
     click.echo(made.key)
-    click.echo(f"This is the new key `{made.record.name}`, shown only now. The old one ends in {overlap}.", err=True)
+    click.echo(f"This is the new key `{made.record.name}`, shown only now. The old one {ends}.", err=True)
 
 
 @keys_group.command(name="hash")
 def hash_key() -> None:
     """Read a key from standard input and print the SHA-256 that `auth.keys` of a routing file takes."""
-    key = (click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()).strip()
+    if sys.stdin.isatty():
+        key: str = click.prompt("Key", hide_input=True, err=True)
+    else:
+        key = sys.stdin.buffer.readline().decode(errors="replace")
     try:
-        click.echo(keys.hash_of(key))
+        click.echo(keys.hash_of(key.strip()))
     except keys.KeyRefused as error:
         _fail(str(error))

@@ -10,11 +10,11 @@ from providers import codec
 from providers.base import Embeddings, Fault, FaultKind
 
 
-def check(answer: Embeddings, inputs: int, dimensions: int) -> list[bytes] | Fault:
+def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = None) -> list[bytes] | Fault:
     """The vectors in the order of the inputs, or the first promise that they break.
 
     Exactly `inputs` vectors; their indexes a permutation; each of `dimensions` float32 values, all finite,
-    not all zero.
+    not all zero, nor in the first `kept`, if they are going to be cut to those.
     """
     if len(answer.vectors) != inputs:
         return _breach(f"{len(answer.vectors)} vectors came back for {inputs} inputs")
@@ -29,7 +29,7 @@ def check(answer: Embeddings, inputs: int, dimensions: int) -> list[bytes] | Fau
     finite = np.isfinite(values)
     if not finite.all():
         return _breach("the vector holds NaN or infinity", int(np.argmin(finite.all(axis=1))))
-    any_value = values.any(axis=1)
+    any_value = values[:, :kept].any(axis=1)
     if not any_value.all():
         return _breach("the vector is all zeros", int(np.argmin(any_value)))
     return vectors

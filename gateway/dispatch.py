@@ -21,11 +21,15 @@ WAIT_WITH_OTHERS_LEFT: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What has to be embedded, alike for every target. `dimensions` is the length that must come back."""
+    """What has to be embedded, alike for every target.
+
+    `dimensions` is the length that must come back; `kept` of them are what the client will get, None for all.
+    """
 
     inputs: Sequence[Input] = field(repr=False)
     sizes: Sequence[int]
     dimensions: int
+    kept: int | None = None
     sent_dimensions: int | None = None
     input_type: str | None = None
     user: str | None = field(default=None, repr=False)
@@ -82,8 +86,11 @@ class Dispatcher:
         others: int,
     ) -> list[Fault]:
         """Runs all batches at one target and books what came of each."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._batch(job, target, batch, deadline, others)) for batch in batches]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._batch(job, target, batch, deadline, others)) for batch in batches]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the log shows where an exception was raised, and a group nowhere
         faults: list[Fault] = []
         for batch, task in zip(batches, tasks, strict=True):
             outcome = task.result()
@@ -118,7 +125,7 @@ class Dispatcher:
         outcome = await self.retry.run(attempt, latest)
         if isinstance(outcome, Fault):
             return outcome
-        vectors = contract.check(outcome, len(batch), job.dimensions)
+        vectors = contract.check(outcome, len(batch), job.dimensions, job.kept)
         return vectors if isinstance(vectors, Fault) else (vectors, outcome.prompt_tokens)
 
     def _try_until(self, target: Target, deadline: float, others: int) -> float:

@@ -14,10 +14,18 @@ import yaml
 
 Path = tuple[str | int, ...]
 
-# ${NAME}, ${NAME:-default}, and $${ for a literal ${
-_REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
-_UNQUOTED: Final = re.compile(r"[{,][^{}\"']*:\s*\$\{")
-"""A reference right behind a key within `{...}`, where YAML takes its brace for a mapping's."""
+MAX_VALUES: Final = 100_000
+MAX_DEPTH: Final = 50
+"""More than any routing file needs; aliases of aliases reach millions in a few lines."""
+
+# ${NAME}, ${NAME:-default}, $${ for a literal ${, and any other ${, which is a mistake
+_REFERENCE: Final = re.compile(
+    r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:(?!\$\{)[^}])*))?\})?"
+)
+_OUR_WORDS: Final = {
+    "second occurrence": "an anchor is given twice",
+    "but found another document": "a second document begins",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +45,8 @@ class Problem:
 class Document:
     """The values of one YAML file; `lines` maps each value's path to its line, counted from 1."""
 
-    values: Any = None
-    lines: dict[Path, int] = field(default_factory=dict)
+    values: Any = field(default=None, repr=False)
+    lines: dict[Path, int] = field(default_factory=dict, repr=False)
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, path: Path) -> int | None:
@@ -69,19 +77,28 @@ def parse(text: str, environ: Mapping[str, str]) -> Document:
     document = Document()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            document.values = _Reader(document, environ).value(root, (), frozenset())
+    except RecursionError:
+        document.problem((), "this is nested too deeply")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        message = f"this is not valid YAML: {error.problem or error.context}"
-        if mark is not None and _UNQUOTED.search("".join(text.splitlines()[mark.line : mark.line + 1])):
-            message += '; between braces a reference needs quotes: "${NAME}"'
-        document.problems.append(Problem((), message, mark.line + 1 if mark else None))
-        return document
-    except yaml.YAMLError:  # an unprintable character; the reader's error has no mark
-        document.problems.append(Problem((), "this is not valid YAML: it holds a control character", None))
-        return document
-    if root is not None:
-        document.values = _Reader(document, environ).value(root, (), frozenset())
+        document.problems.append(_fault_of_yaml(error, text))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        document.problems.append(Problem((), "this is not valid YAML: it holds a control character", line))
     return document
+
+
+def _fault_of_yaml(error: yaml.MarkedYAMLError, text: str) -> Problem:
+    fault, mark = error.problem or "", error.problem_mark
+    if fault.startswith("found undefined"):  # what follows may be a secret without quotes
+        fault = "a value that begins with * or ! needs quotes"
+    message = f"this is not valid YAML: {_OUR_WORDS.get(fault, fault)}"
+    if mark is None:
+        return Problem((), message)
+    if text[: mark.index + 1].endswith("${"):  # within brackets, YAML takes the reference's brace for a mapping's
+        message += '; between brackets a reference needs quotes: "${NAME}"'
+    return Problem((), message, mark.line + 1)
 
 
 class _Reader:
@@ -93,6 +110,9 @@ class _Reader:
     def value(self, node: yaml.Node, path: Path, above: frozenset[int]) -> Any:
         if id(node) in above:
             self._document.problem(path, "an alias refers to a value that contains it")
+            return None
+        if len(path) > MAX_DEPTH or len(self._document.lines) >= MAX_VALUES:
+            self._refuse_size()
             return None
         above |= {id(node)}
         self._document.lines[path] = node.start_mark.line + 1
@@ -115,6 +135,8 @@ class _Reader:
                 self._document.problems.append(Problem(path, "`<<` merges are not read; write the keys out", line))
                 continue
             key = key_node.value
+            if "${" in key:
+                self._document.problems.append(Problem((*path, key), "a key cannot hold a reference", line))
             if key in values:
                 self._document.problems.append(Problem((*path, key), "this key is given twice", line))
                 continue
@@ -127,15 +149,27 @@ class _Reader:
             return self._resolved(node.value, path)  # stays a text: an api key of digits must not become a number
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError):  # 2027-02-31, an unknown !tag
-            self._document.problem(path, f"this is not a valid {node.tag.rpartition(':')[2]}")
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # 2027-02-31, an unknown !tag, !!bool 5
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            known = kind.isalpha()  # else it begins with !, and may be a secret without quotes
+            self._document.problem(
+                path, f"this is not a valid {kind}" if known else "a value that begins with ! needs quotes"
+            )
             return None
+
+    def _refuse_size(self) -> None:
+        message = "this is nested too deeply, or aliases multiply it"
+        if all(problem.message != message for problem in self._document.problems):
+            self._document.problem((), message)
 
     def _resolved(self, text: str, path: Path) -> str:
         def replace(match: re.Match[str]) -> str:
             if match[0] == "$${":
                 return "${"
             name, default = match["name"], match["default"]
+            if name is None:
+                self._document.problem(path, "`${` begins a reference like ${NAME}; write $${ for a plain ${")
+                return ""
             value = self._environ.get(name)
             if default is not None:
                 return value or default

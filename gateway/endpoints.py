@@ -60,8 +60,9 @@ class Endpoints:
         self, request: Request, *, path_model: str | None = None, azure: bool = False, texts_only: bool = False
     ) -> tuple[EmbeddingsRequest, Result]:
         record = _record(request)
-        deadline = asyncio.get_running_loop().time() + self._allowed_seconds(request)
+        arrived = asyncio.get_running_loop().time()
         caller = await self._caller(request, azure=azure)
+        deadline = arrived + self._allowed_seconds(request)
         body = parse_request(
             await self._read_body(request, deadline),
             path_model=path_model,

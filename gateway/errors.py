@@ -15,12 +15,13 @@ GatewayError
 ├── Throttled                   429  every target throttled us
 ├── QuotaExhausted              429  every target's quota is used up
 ├── HeadersTooLarge             431
-├── InternalError               500  our own mistake
-├── UpstreamError               502  every target failed or broke its promise
-├── UpstreamUnavailable         503  no target has capacity or could be reached
-├── Overloaded                  503  no free slot here before the deadline
-├── StateUnavailable            503  our own store failed
-└── UpstreamTimeout             504
+└── ServerError                 500  none of the caller's doing
+    ├── InternalError           500  our own mistake
+    ├── UpstreamError           502  every target failed or broke its promise
+    ├── UpstreamUnavailable     503  no target has capacity or could be reached
+    ├── Overloaded              503  no free slot here before the deadline
+    ├── StateUnavailable        503  our own store failed
+    └── UpstreamTimeout         504
 
 https://platform.openai.com/docs/guides/error-codes
 """

@@ -10,14 +10,20 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.document import Path
 
+_UNIONS: Final = frozenset({"client_extra", "expires"})
+"""Keys with alternatives: pydantic puts an alternative's name into the path behind them."""
+
 _SENTENCES: Final[Mapping[str, str]] = {
     "missing": "is missing",
     "string_type": "must be a string; put quotes around it",
+    "string_unicode": "must be a string; put quotes around it",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match {pattern}",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
+    "finite_number": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
@@ -32,7 +38,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "too_short": "must hold at least {min_length}",
-    "date_from_datetime_parsing": "must be a date like 2027-01-31",
+    "datetime_type": "must be a date like 2027-01-31",
     "datetime_from_date_parsing": "must be a date like 2027-01-31",
     "value_error": "{error}",
 }
@@ -41,28 +47,32 @@ _SENTENCES: Final[Mapping[str, str]] = {
 def read(error: ValidationError, shape: type[BaseModel]) -> Iterator[tuple[Path, str]]:
     """Each fault once: where several alternatives of one key fail, the first speaks for all."""
     seen: set[Path] = set()
-    for fault in error.errors(include_url=False, include_input=False):
-        path = tuple(step for step in fault["loc"] if step != "[key]" and not _is_alternative(step))
-        if path in seen:
-            continue
-        seen.add(path)
+    faults = error.errors(include_url=False, include_input=False)
+    faults.sort(key=lambda fault: fault["type"] != "extra_forbidden")  # `key:value` says more than `key` missing
+    for fault in faults:
+        path = _path(fault["loc"])
         if fault["type"] == "extra_forbidden":
-            yield path, _unknown_key(str(path[-1]), _keys_at(shape, path[:-1]))
+            path, sentence = _unknown_key(str(path[-1]), path[:-1], _keys_at(shape, path[:-1]))
         else:
-            sentence = _SENTENCES.get(fault["type"])
-            yield path, sentence.format(**fault.get("ctx", {})) if sentence else fault["msg"]
+            sentence = _SENTENCES.get(fault["type"], "is not of the right kind").format(**fault.get("ctx", {}))
+        if path not in seen:
+            seen.add(path)
+            yield path, sentence
 
 
-def _is_alternative(step: str | int) -> bool:
-    """Pydantic puts the name of a union's member into the path."""
-    return isinstance(step, str) and (step in {"datetime", "date"} or step.startswith(("literal[", "list[")))
+def _path(steps: Path) -> Path:
+    before = (None, *steps)
+    return tuple(step for step, last in zip(steps, before, strict=False) if step != "[key]" and last not in _UNIONS)
 
 
-def _unknown_key(key: str, known: list[str]) -> str:
+def _unknown_key(key: str, path: Path, known: list[str]) -> tuple[Path, str]:
+    name, colon, _ = key.partition(":")
+    if colon and name in known:  # what follows the colon was meant for a value, and may be a secret
+        return (*path, name), "its colon needs a blank behind it"
     near = difflib.get_close_matches(key, known, n=1)
     if near:
-        return f"unknown key; did you mean `{near[0]}`?"
-    return f"unknown key; known here are {', '.join(f'`{name}`' for name in known)}" if known else "unknown key"
+        return (*path, key), f"unknown key; did you mean `{near[0]}`?"
+    return (*path, key), f"unknown key; known here are {', '.join(f'`{one}`' for one in known)}"
 
 
 def _keys_at(shape: type[BaseModel], path: Path) -> list[str]:

@@ -27,8 +27,10 @@ def kind(value: object) -> str:
             return "null"
         case bool():
             return "a boolean"
-        case int() | float():
+        case int():
             return "a number"
+        case float():  # shown, because it is at fault where whole numbers are wanted; too large ones become floats, too
+            return f"a number ({value})"
         case str():
             return "a string"
         case list():

@@ -16,6 +16,7 @@ from gateway.quantities import seconds
 from gateway.store import Store
 
 FIRST_KEY_NAME: Final = "default"
+LONGEST_SECONDS: Final = 100 * 365 * 86400.0
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -54,16 +55,19 @@ async def create(store: Store, name: str, models: Sequence[str] = ("*",), expire
     return await _add(store, name, tuple(models), None if expires is None else _end(expires, now), now)
 
 
-async def revoke(store: Store, name_or_id: str) -> KeyRecord:
-    record = await _working(store, name_or_id)
-    await store.revoke_key(record.id, time.time())
-    return record
+async def revoke(store: Store, name_or_id: str) -> list[KeyRecord]:
+    """Ends the key of this id, or every key of this name: after a rotation two of them work."""
+    now = time.time()
+    found = await _working(store, name_or_id)
+    for record in found:
+        await store.revoke_key(record.id, now)
+    return found
 
 
 async def rotate(store: Store, name_or_id: str, overlap: str) -> NewKey:
-    """A new key with the name, models and expiry of an old one, which ends after the overlap."""
-    wait = 0.0 if overlap == "0" else _seconds(overlap)
-    old = await _working(store, name_or_id)
+    """A new key with the name, models and expiry of the newest of this name, which itself ends after the overlap."""
+    wait = 0.0 if overlap == "0" else _seconds(overlap, "`0`")
+    old = (await _working(store, name_or_id))[-1]
     now = time.time()
     made = await _add(store, old.name, old.models, old.expires, now)
     await store.revoke_key(old.id, now + wait)
@@ -118,8 +122,8 @@ async def _add(store: Store, name: str, models: tuple[str, ...], expires: float 
     return NewKey(key, record)
 
 
-async def _working(store: Store, name_or_id: str) -> KeyRecord:
-    """The newest key of this name that still works, or the key of this id."""
+async def _working(store: Store, name_or_id: str) -> list[KeyRecord]:
+    """The keys of this name that still work, oldest first, or the key of this id; at least one."""
     now = time.time()
     found = [r for r in await store.list_keys() if name_or_id in (r.id, r.name) and r.usable_at(now)]
     if not found:
@@ -127,7 +131,7 @@ async def _working(store: Store, name_or_id: str) -> KeyRecord:
             f"There is no working key `{name_or_id}` in the state; `gateway keys list` shows them all. "
             "Keys of the routing file are ended by removing them there."
         )
-    return found[-1]
+    return found
 
 
 def _end(text: str, now: float) -> float:
@@ -135,18 +139,21 @@ def _end(text: str, now: float) -> float:
     try:
         day = datetime.date.fromisoformat(text)
     except ValueError:
-        return now + _seconds(text)
+        return now + _seconds(text, "a date like 2027-01-31")
     end = datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp()
     if end <= now:
         raise KeyRefused(f"The date {text} is past.")
     return end
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, otherwise: str) -> float:
     try:
-        return seconds(text)
+        duration = seconds(text)
     except ValueError as error:
-        raise KeyRefused(f"`{text}` is no time: it {error}, or a date like 2027-01-31.") from None
+        raise KeyRefused(f"`{text}` is no time: it {error}, or {otherwise}.") from None
+    if duration > LONGEST_SECONDS:
+        raise KeyRefused(f"`{text}` is longer than 100 years.")
+    return duration
 
 
 def _status(record: KeyRecord, now: float) -> str:

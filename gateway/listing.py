@@ -39,5 +39,5 @@ def _stats(loads: list[Load], route: Route) -> dict[str, float | int | None]:
         "queue_fraction": waiting / sum(load.slots for load in loads),
         "queue_absolute": waiting,
         "results_pending": sum(load.running for load in loads),
-        "batch_size": route.targets[0].limits.inputs or route.limits.inputs,
+        "batch_size": min(filter(None, (route.targets[0].limits.inputs, route.limits.inputs)), default=None),
     }

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import model_rules, schema
+from gateway import checks, model_rules, schema
 from gateway.config import Config, ConfigError, FileKey, ModelConfig
 from gateway.document import Path, parse
 from gateway.reading import Reading
@@ -61,7 +61,7 @@ def _models(reading: Reading, values: object) -> list[ModelConfig]:
     for alias, value in values.items():
         path: Path = ("models", alias)
         try:
-            schema.check_model_name(alias)
+            checks.model_name(alias)
         except ValueError as error:
             reading.problem(path, str(error))
         shape = reading.shape(schema.ModelShape, value, path)

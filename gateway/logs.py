@@ -21,14 +21,15 @@ class JSONFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            # The first line alone: asyncio puts the exception's message behind it.
+            "event": record.getMessage().partition("\n")[0],
         }
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
             # An exception's message may quote a text, so only the places are kept.
             line["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])]
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # in ASCII: U+2028 and U+0085 end a line for some readers
 
 
 def configuration() -> dict[str, Any]:

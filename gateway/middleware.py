@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.answers import error_body
-from gateway.errors import GatewayError, InternalError
+from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.inputs import quoted
 from gateway.logs import ACCESS, GATEWAY
 from gateway.record import Record
@@ -24,6 +24,8 @@ RECORD: Final = "gateway.record"
 """Where the scope keeps the request's `Record`."""
 CLIENT_LEFT: Final = 499
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+_STOPPING: Final = Overloaded("The gateway is stopping. Send the request again.", headers=retry_headers(1.0))
 
 
 class Running:
@@ -78,6 +80,11 @@ class RequestFrame:
             await self._app(scope, receive, framed_send)
         except ClientDisconnect:
             status = CLIENT_LEFT
+        except asyncio.CancelledError:  # the server's drain time is over
+            record.error = "stopping"
+            if status == 0:
+                await error_response(_STOPPING)(scope, receive, framed_send)
+            raise
         except Exception as error:  # noqa: BLE001 (the last resort: no stack trace reaches a client)
             GATEWAY.error("unexpected exception", exc_info=error, extra={"fields": {"id": record.request_id}})
             record.error = type(error).__name__

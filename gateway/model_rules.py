@@ -14,7 +14,8 @@ from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.reading import Reading
 from gateway.schema import DimensionsShape, Facts, ModelShape
-from providers.base import Limits
+from providers import PROVIDERS
+from providers.base import Limits, LocalProvider
 
 Catalog = Mapping[tuple[str, str], Facts]
 """What is known of a model, by provider and by the provider's own name for it."""
@@ -105,7 +106,10 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Sequence[Facts | Non
     shortest = given.min or facts.min or 1
     if shortest > native:
         reading.problem((*where, "min"), f"is more than the native {native}")
-    return Dimensions(native, shortest, given.shorten or facts.shorten or "never", allowed)
+    shorten = given.shorten or facts.shorten or "never"
+    if shorten == "native" and any(isinstance(PROVIDERS[target.provider], LocalProvider) for target in shape.targets):
+        reading.problem((*where, "shorten"), "a local model does not shorten; `truncate` cuts its vectors here")
+    return Dimensions(native, shortest, shorten, allowed)
 
 
 def _tokenizer(reading: Reading, name: str) -> str:

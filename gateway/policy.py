@@ -114,12 +114,30 @@ def _broken(attempts: Sequence[Attempt]) -> str:
     return "The model's backend failed. Try again, and tell the gateway's operator if it persists."
 
 
+_KEY_PREFIX: Final = re.compile(r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|pa|xai|nvapi)-|(?:sk|pk|hf|gsk|jina)_)")
+_STRETCH: Final = re.compile(r"[A-Za-z0-9]{12,}")
+_NOT_OF_A_WORD: Final = re.compile(r"\d|[a-z][A-Z]")
+
+
+def _hidden_if_key(match: re.Match[str]) -> str:
+    """Names of models and fields are words joined by dashes; in a key some stretch is none, or the whole is not."""
+    run = match[0]
+    is_key = (
+        _KEY_PREFIX.search(run) is not None
+        or "***" in run  # a masked one
+        or any(not stretch.isalpha() and not stretch.isdigit() for stretch in _STRETCH.findall(run))
+        or (len(run) >= 32 and len(_NOT_OF_A_WORD.findall(run)) >= 5)
+    )
+    return "[hidden]" if is_key else run
+
+
+# Each takes time linear in the message, which may quote a long input.
 _SECRETS: Final[Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]] = (
-    (re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE), "[url]"),
-    (re.compile(r"\b(bearer|basic)\s+\S+", re.IGNORECASE), r"\1 [hidden]"),
-    (re.compile(r"\b[A-Za-z]{2,}[-_][A-Za-z0-9_*-]{12,}"), "[hidden]"),  # sk-…, nvapi-…, jina_…, masked ones too
+    (re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,40}://\S+"), "[url]"),
+    # What follows is kept where it can only be a word of the language: "the basic plan", "a bearer token".
+    (re.compile(r"\b((?i:bearer|basic))\s+(?![a-z]{1,14}(?:[\s.,;:!?)]|$))\S+"), r"\1 [hidden]"),
+    (re.compile(r"[A-Za-z0-9+/_*-]{8,}={0,2}"), _hidden_if_key),
     (re.compile(r"\borg-[A-Za-z0-9]+"), "[hidden]"),
-    (re.compile(r"\b(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}={0,2}"), "[hidden]"),
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b"), "[address]"),
 )
 _LONGEST_MESSAGE: Final = 500
@@ -127,7 +145,9 @@ _LONGEST_MESSAGE: Final = 500
 
 def cleaned(message: str) -> str:
     """An upstream's message without credentials, URLs and addresses, on one line and not too long."""
+    message = " ".join(message.split())
+    if len(message) > 4 * _LONGEST_MESSAGE:
+        message = message[: 4 * _LONGEST_MESSAGE].rsplit(" ", 1)[0]  # the last word may be half a key
     for pattern, replacement in _SECRETS:
         message = pattern.sub(replacement, message)
-    message = " ".join(message.split())
     return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Final
 
@@ -9,7 +10,8 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_AMOUNT: Final = r"[0-9]{1,10}(?:\.[0-9]+)?"
+_QUANTITY: Final = re.compile(rf"({_AMOUNT})\s*([A-Za-z]+)")
 
 
 def _quantity(value: object, units: dict[str, Any], example: str) -> float:
@@ -28,12 +30,12 @@ def seconds(value: object) -> float:
 
 
 def octets(value: object) -> int:
-    """`32MiB` as 33554432. Raises ValueError on a number without a unit."""
-    return int(_quantity(value, _BYTES, "32MiB"))
+    """`32MiB` as 33554432, a part of a byte as a whole one. Raises ValueError on a number without a unit."""
+    return math.ceil(_quantity(value, _BYTES, "32MiB"))
 
 
 def _schema(units: dict[str, Any], example: str) -> WithJsonSchema:
-    pattern = rf"^\d+(\.\d+)?\s*({'|'.join(units)})$"
+    pattern = rf"^{_AMOUNT}\s*({'|'.join(units)})$"
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,7 @@ class Reading:
 
     document: Document
     folder: pathlib.Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     def problem(self, path: Path, message: str) -> None:
         """Each place is complained about once: an unset ${NAME} there says enough."""
@@ -38,7 +38,10 @@ class Reading:
             return None
 
     def file(self, text: str) -> pathlib.Path:
-        return self.folder / pathlib.Path(text).expanduser()
+        try:
+            return self.folder / pathlib.Path(text).expanduser()
+        except RuntimeError:  # ~ of nobody
+            return self.folder / text
 
     def text_of(self, text: str, path: Path) -> str | None:
         """What a file of the configuration holds, stripped; or None and a problem."""
@@ -48,4 +51,6 @@ class Reading:
             self.problem(path, f"cannot be read: {error.strerror}")
         except UnicodeDecodeError:
             self.problem(path, "is not UTF-8 text")
+        except ValueError:  # a null character
+            self.problem(path, "is not a file's name")
         return None

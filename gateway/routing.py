@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -114,12 +115,9 @@ class Routes:
 
         Raises ModelNotFound alike for a name that does not exist and one that the caller may not use.
         """
-        route, fixed = self._by_name.get(name), None
-        for suffix, role in ROLE_SUFFIXES.items():
-            if route is None and name.endswith(suffix):
-                name = name.removesuffix(suffix)
-                route, fixed = self._by_name.get(name), role
-        if route is None or not _may_use(caller, route, name):
+        base, fixed = self._without_role(name)
+        route = self._by_name.get(base)
+        if route is None or not _may_use(caller, route, base):
             raise ModelNotFound(
                 f"The model `{quoted(name)}` does not exist here, or this key may not use it. "
                 "`GET /v1/models` lists the models that it may use."
@@ -131,6 +129,13 @@ class Routes:
                 param="input_type",
             )
         return route, fixed or input_type
+
+    def _without_role(self, name: str) -> tuple[str, InputType | None]:
+        """A name that exists is never taken apart: it may well end like a role."""
+        for suffix, role in ROLE_SUFFIXES.items():
+            if name.endswith(suffix) and name not in self._by_name:
+                return name.removesuffix(suffix), role
+        return name, None
 
     def visible_to(self, caller: Caller) -> list[tuple[str, Route]]:
         """Every name that the caller may use, in the order of the configuration."""
@@ -150,6 +155,7 @@ def in_order(targets: Sequence[Target], random: Callable[[], float]) -> list[Tar
     ordered: list[Target] = []
     by_priority = sorted(targets, key=lambda target: target.priority)
     for _, group in groupby(by_priority, key=lambda target: target.priority):
-        # The largest of random ** (1 / weight) comes first: Efraimidis and Spirakis, weighted sampling.
-        ordered += sorted(group, key=lambda target: random() ** (1 / target.weight), reverse=True)
+        # Efraimidis and Spirakis, weighted sampling: the largest of random ** (1 / weight) comes first. The logarithm
+        # keeps that order, and tells small weights apart, too.
+        ordered += sorted(group, key=lambda target: -math.log(1 - random()) / target.weight)
     return ordered

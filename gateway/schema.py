@@ -6,11 +6,12 @@ Every docstring under a key is what an editor shows; `gateway schema` prints the
 from __future__ import annotations
 
 import datetime
-import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
+from gateway import checks
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
@@ -18,65 +19,19 @@ from gateway.wire import InputType
 from providers import PROVIDERS
 
 
-def check_model_name(name: str) -> str:
-    if not name or len(name) > 200 or not name.isprintable() or " " in name:
-        raise ValueError("a model's name has 1 to 200 printable characters and no blank")
-    return name
+def _inside(check: Callable[[str], str]) -> AfterValidator:
+    """The check of a text that hides."""
+
+    def checked(secret: SecretStr) -> SecretStr:
+        check(secret.get_secret_value())
+        return secret
+
+    return AfterValidator(checked)
 
 
-def _prompt(template: str) -> str:
-    if template.count("{text}") != 1:
-        raise ValueError("must hold `{text}` exactly once, where the input goes")
-    return template
-
-
-def _origin(origin: str) -> str:
-    if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
-        raise ValueError("must be an origin like https://app.example.com, without a path, or `*`")
-    return origin
-
-
-def _http_url(url: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s?#@]+[^\s?#]*", url):
-        raise ValueError("must be an http:// or https:// URL without credentials, query or fragment")
-    return url
-
-
-def _header_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
-        raise ValueError("must be a header name")
-    if name.lower() in {"host", "content-length", "transfer-encoding", "connection"}:
-        raise ValueError("this header belongs to the HTTP client")
-    return name
-
-
-def _header_value(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\t\x20-\x7e]*", value.get_secret_value()):
-        raise ValueError("must be printable ASCII")
-    return value
-
-
-def _provider(name: str) -> str:
-    if name not in PROVIDERS:
-        raise ValueError(f"no such provider; there are {', '.join(f'`{known}`' for known in sorted(PROVIDERS))}")
-    return name
-
-
-def _sha256(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise ValueError("must be a SHA-256 in 64 lower-case hex digits; `gateway keys hash` prints it")
-    return text
-
-
-def _sqlite_url(url: str) -> str:
-    if not re.fullmatch(r"sqlite:///.+", url):
-        raise ValueError("must be sqlite:///FILE (relative to this file) or sqlite:////FOLDER/FILE")
-    return url
-
-
-ModelName = Annotated[str, AfterValidator(check_model_name)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+ModelName = Annotated[str, AfterValidator(checks.model_name)]
+HeaderName = Annotated[str, AfterValidator(checks.header_name)]
+HeaderValue = Annotated[SecretStr, _inside(checks.header_value)]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -99,23 +54,23 @@ class ServerShape(Shape):
     """Time for running requests to finish after a stop signal."""
     expose_targets: bool = True
     """Whether answers and model lists name the target and its provider."""
-    cors_origins: list[Annotated[str, AfterValidator(_origin)]] = []
+    cors_origins: list[Annotated[str, AfterValidator(checks.origin)]] = []
     """Origins of web pages that may call the gateway; `*` for any."""
 
 
 class StateShape(Shape):
-    url: Annotated[str, AfterValidator(_sqlite_url)] = "sqlite:///gateway.db"
+    url: Annotated[str, AfterValidator(checks.sqlite_url)] = "sqlite:///gateway.db"
     """Where keys are kept; a relative path starts at this file's folder."""
 
 
 class KeyShape(Shape):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """What logs and lists call this key."""
-    sha256: Annotated[str, AfterValidator(_sha256)]
+    sha256: Annotated[str, AfterValidator(checks.sha256)]
     """SHA-256 of the key in lower-case hex: `gateway keys hash` prints it."""
     models: list[str] = ["*"]
     """Models that it may use; `*` stands for any characters."""
-    expires: datetime.datetime | datetime.date | None = None
+    expires: Annotated[datetime.datetime | datetime.date | None, BeforeValidator(checks.moment)] = None
     """When it stops working; a date means the start of that day, UTC."""
 
 
@@ -156,13 +111,13 @@ class Facts(Shape):
 
 
 class TargetShape(Shape):
-    provider: Annotated[str, AfterValidator(_provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
+    provider: Annotated[str, AfterValidator(checks.provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
     """The kind of backend."""
     model: str | None = None
     """The model's name there [the alias]."""
     path: str | None = None
     """Folder of a local model, or `wordllama`."""
-    base_url: Annotated[str, AfterValidator(_http_url)] | None = None
+    base_url: Annotated[str, AfterValidator(checks.http_url)] | None = None
     """Where the service lives [the provider's public address]; with or without /v1."""
     api_key: SecretStr | None = None
     """The provider's key: `${NAME}` takes it from the environment."""
@@ -170,7 +125,7 @@ class TargetShape(Shape):
     """A file that holds the provider's key."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None
     """What logs and answers call this target [provider and position]."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     """Share of the load among targets of the same priority."""
     priority: int = 0
     """Targets with a lower number are tried first."""
@@ -178,11 +133,11 @@ class TargetShape(Shape):
     """Most calls at a time; more wait for a free slot."""
     timeout: Duration | None = None
     """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
-    proxy: SecretStr | None = None
+    proxy: Annotated[SecretStr, _inside(checks.proxy_url)] | None = None
     """HTTP proxy for this target [HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment]."""
     ca_file: str | None = None
     """PEM file of a private certificate authority to trust instead of the public ones."""
-    extra_body: dict[str, Any] = {}
+    extra_body: Annotated[dict[str, Any], AfterValidator(checks.json_fields)] = {}
     """Fields laid underneath every upstream request body."""
     headers: dict[HeaderName, HeaderValue] = {}
     """Headers added to every upstream request."""
@@ -197,7 +152,7 @@ class ModelShape(Facts):
     """Other names of the same route; an answer echoes the name that was asked for."""
     client_tokens: Literal["cl100k_base", "reject"] = "cl100k_base"
     """What token ids sent by clients mean; `reject` refuses them."""
-    prompts: dict[InputType, Annotated[str, AfterValidator(_prompt)]] = {}
+    prompts: dict[InputType, Annotated[str, AfterValidator(checks.prompt)]] = {}
     """Text put around the input for each input type, like "query: {text}"."""
     default_input_type: InputType | None = None
     """Which prompt is used when the client names none."""

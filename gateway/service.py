@@ -64,6 +64,7 @@ def _job(request: EmbeddingsRequest, input_type: InputType | None, admitted: Adm
         inputs=admitted.inputs,
         sizes=admitted.sizes,
         dimensions=length.upstream,
+        kept=length.final,
         sent_dimensions=length.sent,
         input_type=input_type,
         user=request.user,

@@ -24,6 +24,7 @@ from gateway.store import StoreError
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a balancer keeps its idle connections, so that it never sends a request into a closing one."""
+BACKLOG: Final = 2048
 STARTUP_FAILURE: Final = 3
 """The exit code that tells uvicorn's supervisor not to start a worker again."""
 
@@ -33,7 +34,7 @@ class ListenError(Exception):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket, which the workers share; raises ListenError."""
+    """A listening socket, which the workers share; raises ListenError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -44,6 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(BACKLOG)  # from now on a call waits for the first worker, instead of being refused
     except OSError as error:
         listener.close()
         raise ListenError(
@@ -68,6 +70,7 @@ def serve(config: Config, listener: socket.socket, announce: Callable[[], None])
         http=EnvelopeProtocol,
         ws="none",
         workers=server.workers,
+        backlog=BACKLOG,
         log_config=logs.configuration(),
         access_log=False,
         server_header=False,

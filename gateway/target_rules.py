@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from gateway import checks
 from gateway.config import TargetConfig
 from gateway.document import Path
 from gateway.reading import Reading
 from gateway.schema import Facts, ModelShape, TargetShape
 from providers import PROVIDERS
 from providers.base import LocalProvider, Provider
+
+_OF_SERVICES: Final = ("base_url", "api_key", "api_key_file", "proxy", "ca_file", "extra_body", "headers", "base64")
 
 
 def resolve(
@@ -35,6 +39,9 @@ def _target(
         reading.problem(path, "`path` is missing: a local model needs its folder, or `wordllama`")
     if not local and shape.path is not None:
         reading.problem((*path, "path"), "only local models have a path")
+    for name in _OF_SERVICES if local else ():
+        if name in shape.model_fields_set:
+            reading.problem((*path, name), "only services have this; a local model is not called over a network")
     base_url = None if isinstance(provider, LocalProvider) else shape.base_url or provider.base_url
     if not local and base_url is None:
         reading.problem(path, "`base_url` is missing: this provider has no public address")
@@ -44,6 +51,7 @@ def _target(
     takes_ids = isinstance(provider, Provider) and provider.token_ids
     if shape.token_ids and not takes_ids:
         reading.problem((*path, "token_ids"), "this provider takes no token ids")
+    is_public = isinstance(provider, Provider) and _host(base_url) == _host(provider.base_url)
     same_tokens = takes_ids and facts is not None and facts.tokenizer == client_tokens
     return TargetConfig(
         name=shape.name or f"{shape.provider}-{index}",
@@ -54,13 +62,13 @@ def _target(
         api_key=_api_key(reading, shape, path),
         headers={name: value.get_secret_value() for name, value in shape.headers.items()},
         extra_body=shape.extra_body,
-        proxy=shape.proxy.get_secret_value() if shape.proxy else _proxy_for(base_url, reading.environ),
+        proxy=shape.proxy.get_secret_value() if shape.proxy else _environment_proxy(reading, base_url, path),
         ca_file=_ca_file(reading, shape, path),
         weight=shape.weight,
         priority=shape.priority,
         max_concurrency=shape.max_concurrency,
         timeout=shape.timeout,
-        base64=shape.base64 if shape.base64 is not None else base_url is not None and shape.base_url is None,
+        base64=shape.base64 if shape.base64 is not None else is_public,
         token_ids=shape.token_ids if shape.token_ids is not None else same_tokens,
     )
 
@@ -89,15 +97,28 @@ def _ca_file(reading: Reading, shape: TargetShape, path: Path) -> str | None:
     return str(file)
 
 
+def _host(url: str | None) -> str:
+    return urllib.parse.urlsplit(url or "").hostname or ""
+
+
+def _environment_proxy(reading: Reading, url: str | None, path: Path) -> str | None:
+    proxy = _proxy_for(url, reading.environ)
+    if proxy is not None:
+        try:
+            checks.proxy_url(proxy)
+        except ValueError as error:
+            reading.problem((*path, "proxy"), f"the environment's proxy for this target {error}; or set NO_PROXY")
+    return proxy
+
+
 def _proxy_for(url: str | None, environ: Mapping[str, str]) -> str | None:
     """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say about a URL; lower-case names win, as in curl."""
     if url is None:
         return None
-    parts = urllib.parse.urlsplit(url)
-    names = (f"{parts.scheme}_proxy", "all_proxy")
+    names = (f"{urllib.parse.urlsplit(url).scheme}_proxy", "all_proxy")
     value = next((environ[n] for name in names for n in (name, name.upper()) if environ.get(n)), None)
     exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if value is None or _is_exempt(parts.hostname or "", exempt):
+    if value is None or _is_exempt(_host(url), exempt):
         return None
     return value if "://" in value else f"http://{value}"
 
@@ -105,7 +126,13 @@ def _proxy_for(url: str | None, environ: Mapping[str, str]) -> str | None:
 def _is_exempt(host: str, no_proxy: str) -> bool:
     """NO_PROXY lists hosts, each standing for its subdomains too; `*` is every host. Ports in it are ignored."""
     for entry in no_proxy.lower().split(","):
-        name = entry.strip().partition(":")[0].lstrip(".")
+        name = _without_port(entry.strip()).lstrip(".")
         if name == "*" or (name and (host == name or host.endswith(f".{name}"))):
             return True
     return False
+
+
+def _without_port(entry: str) -> str:
+    if entry.startswith("["):  # [::1]:8080
+        return entry[1:].partition("]")[0]
+    return entry if entry.count(":") > 1 else entry.partition(":")[0]  # ::1 has no port

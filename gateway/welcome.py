@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
 import sys
 
@@ -46,4 +47,9 @@ def _first_call(model: str, url: str, key: str) -> list[str]:
 
 def program() -> str:
     """How this program can be called from here."""
-    return "gateway" if shutil.which("gateway") else os.path.relpath(sys.argv[0])
+    if shutil.which("gateway"):
+        return "gateway"
+    called = pathlib.Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{sys.executable} -m gateway"
+    return os.path.join(os.curdir, os.path.relpath(called))

@@ -162,15 +162,24 @@ def _metadata(payload: Mapping[str, Any]) -> Mapping[str, str]:
 def _extra(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Unknown top-level fields and `extra_body` are one thing: SDKs merge their `extra_body` into the top level."""
     loose = {key: value for key, value in payload.items() if key not in OWN_FIELDS and value is not None}
-    body = payload.get("extra_body")
-    if body is None:
-        return loose
-    if not isinstance(body, dict):
-        raise InvalidRequest(f"`extra_body` must be an object; it is {kind(body)}.", param="extra_body")
+    given = payload.get("extra_body")
+    if not isinstance(given, dict | None):
+        raise InvalidRequest(f"`extra_body` must be an object; it is {kind(given)}.", param="extra_body")
+    body = {key: value for key, value in (given or {}).items() if value is not None}
+    for key, value in [*loose.items(), *body.items()]:
+        _check_writable(key, value)
     for key, value in body.items():
         if key in loose and loose[key] != value:
             raise InvalidRequest(
                 f"`{quoted(key)}` stands at the top level and in `extra_body`, with different values. Send it once.",
                 param=quoted(key),
             )
-    return {**loose, **{key: value for key, value in body.items() if value is not None}}
+    return {**loose, **body}
+
+
+def _check_writable(key: str, value: object) -> None:
+    """JSON can be read nested deeper than it can be written, and these fields have to be written upstream."""
+    try:
+        codec.write_json([[[{key: value}]]])  # with room for the upstream's own levels
+    except TypeError:
+        raise InvalidRequest(f"`{quoted(key)}` is nested too deeply to be passed on.", param=quoted(key)) from None

@@ -45,10 +45,15 @@ def vector_from_numbers(numbers: Sequence[float]) -> bytes:
     A number beyond float32 becomes infinity here, and the output contract refuses it.
     """
     array = np.array(numbers)  # numpy's inference tells numbers from strings, nulls and nested lists
-    if array.ndim != 1 or array.dtype.kind not in "fiu":
+    if array.ndim != 1 or array.dtype.kind not in "fiu" or _has_boolean(array, numbers):
         raise ValueError("not a list of numbers")
     with np.errstate(over="ignore"):
         return array.astype(FLOAT32).tobytes()
+
+
+def _has_boolean(array: npt.NDArray[Any], numbers: Sequence[float]) -> bool:
+    """numpy takes a boolean among numbers for 0 or 1, so only where there are such need their kinds be looked at."""
+    return bool(((array == 0) | (array == 1)).any()) and bool in map(type, numbers)
 
 
 def vector_to_base64(vector: bytes) -> bytes:

@@ -14,6 +14,9 @@ from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Re
 
 OWNED: Final = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 
+LONGEST_WAIT: Final = 86_400.0
+"""Seconds; a hint beyond a day says no more than a day."""
+
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
 
 
@@ -35,7 +38,9 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
         own["dimensions"] = call.dimensions
     if call.user is not None:
         own["user"] = call.user
-    body = codec.merged(codec.merged(endpoint.extra_body, call.extra), own)
+    body: dict[str, Any] = {}
+    for layer in (endpoint.extra_body, call.extra, own):  # `merged` leaves out the nulls of each
+        body = codec.merged(body, layer)
     headers = {**JSON_HEADERS, **{name.lower(): value for name, value in endpoint.headers.items()}}
     if endpoint.api_key is not None:
         headers["authorization"] = f"Bearer {endpoint.api_key}"
@@ -155,5 +160,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         except (KeyError, ValueError):
             continue
         if math.isfinite(wait) and wait >= 0:
-            waits.append(wait)
+            waits.append(min(wait, LONGEST_WAIT))
     return max(waits, default=None)

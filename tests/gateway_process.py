@@ -64,6 +64,7 @@ class GatewayProcess:
         found = re.search(r"http://\S+(?=/v1)", self._process.stdout.readline())
         if found is None:
             self._process.wait()
+            self._close()
             raise AssertionError(f"The gateway did not start: {self.stderr}")
         self.root_url = found[0]
         self.url = f"{self.root_url}/v1"
@@ -104,10 +105,13 @@ class GatewayProcess:
             code = self.wait()
         finally:
             self._process.kill()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._errors.close()
+            self._close()
         if kind is None and not self._may_complain:
             complaints = [line for line in self.stderr.splitlines() if COMPLAINTS.search(line)]
             assert complaints == []
             assert code in (0, -signal.SIGTERM)
+
+    def _close(self) -> None:
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import pathlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -16,6 +18,7 @@ from gateway.errors import StateUnavailable
 from gateway.store import StoreError
 
 _SCHEMA: Final = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS keys (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
@@ -25,9 +28,12 @@ CREATE TABLE IF NOT EXISTS keys (
   expires REAL,
   revoked REAL
 ) STRICT;
+COMMIT;
 """
+"""Immediate, because SQLite waits for another process's lock only at the beginning of a transaction."""
 _COLUMNS: Final = "id, name, sha256, models, created, expires, revoked"
 _BUSY_SECONDS: Final = 5.0
+_BUSY_PAUSE: Final = 0.01
 
 _T = TypeVar("_T")
 
@@ -35,19 +41,17 @@ _T = TypeVar("_T")
 class EmbeddedStore:
     """`Store` over one SQLite file in WAL mode: readers never wait, a crash loses nothing that was confirmed."""
 
-    def __init__(self, file: pathlib.Path) -> None:
+    def __init__(self, file: pathlib.Path, sleep: Callable[[float], None] = time.sleep) -> None:
         """Opens or makes the file, readable by its owner alone; raises StoreError when that cannot be done."""
         self._lock = threading.Lock()
         try:
-            # Made before SQLite opens it, so that it is private from the first moment on.
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(
-                file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
+            _make_private(file)
+            self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
+        except (OSError, ValueError, sqlite3.Error) as error:  # ValueError: a path that no file can have
             raise StoreError(f"The state file {file} cannot be opened: {_reason(error)}.") from None
         try:
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            _enter_wal_mode(self._connection, sleep)
+            self._connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}")
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
@@ -96,10 +100,37 @@ class EmbeddedStore:
             raise StateUnavailable("The gateway cannot reach its state right now; try again shortly.") from error
 
 
+def _make_private(file: pathlib.Path) -> None:
+    """Makes a file that is not there, so that it is its owner's alone before SQLite opens it.
+
+    One that is there is not opened: closing it again would drop the locks that SQLite holds on it in this process.
+    https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    """
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would open it to read, and fail at the first new key
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+
+
+def _enter_wal_mode(connection: sqlite3.Connection, sleep: Callable[[float], None]) -> None:
+    """Waits for other processes that do the same to a new file: SQLite itself would not, whatever its timeout."""
+    for left in reversed(range(round(_BUSY_SECONDS / _BUSY_PAUSE))):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or left == 0:
+                raise
+        sleep(_BUSY_PAUSE)
+
+
 def _record(row: Sequence[Any]) -> KeyRecord:
     key_id, name, sha256, models, created, expires, revoked = row
     return KeyRecord(key_id, name, sha256, tuple(json.loads(models)), created, expires, revoked)
 
 
 def _reason(error: Exception) -> str:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
+        return "it must be a file that this user may read and write"
     return error.strerror or "unknown" if isinstance(error, OSError) else str(error)

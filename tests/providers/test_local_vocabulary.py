@@ -15,9 +15,9 @@ from providers.local import vocabulary
 from providers.local.vocabulary import LONG_TEXT, ByWords, Vocabulary, read_vocabulary
 
 
-def wordlevel(*words: str, unknown: str | None = "[UNK]") -> Tokenizer:
+def wordlevel(*words: str) -> Tokenizer:
     ids = {word: position for position, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=unknown) if unknown else models.WordLevel(ids, unk_token=""))
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return tokenizer
 

@@ -1,0 +1,96 @@
+"""What single values of the routing file must look like, each refusal in our words and without the value."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from typing import Any
+
+from providers import PROVIDERS
+
+
+def model_name(name: str) -> str:
+    if not name or len(name) > 200 or not name.isprintable() or " " in name:
+        raise ValueError("a model's name has 1 to 200 printable characters and no blank")
+    return name
+
+
+def prompt(template: str) -> str:
+    if template.count("{text}") != 1:
+        raise ValueError("must hold `{text}` exactly once, where the input goes")
+    return template
+
+
+def provider(name: str) -> str:
+    if name not in PROVIDERS:
+        raise ValueError(f"no such provider; there are {', '.join(f'`{known}`' for known in sorted(PROVIDERS))}")
+    return name
+
+
+def sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError("must be a SHA-256 in 64 lower-case hex digits; `gateway keys hash` prints it")
+    return text
+
+
+def moment(value: object) -> object:
+    """A date without its dashes is a number, which would count as seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d", value)):
+        raise ValueError("must be a date like 2027-01-31")
+    return value
+
+
+def sqlite_url(url: str) -> str:
+    if not re.fullmatch(r"sqlite:///.+", url):
+        raise ValueError("must be sqlite:///FILE (relative to this file) or sqlite:////FOLDER/FILE")
+    return url
+
+
+def origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/\s]+", text):
+        raise ValueError("must be an origin like https://app.example.com, without a path, or `*`")
+    return text
+
+
+def http_url(url: str) -> str:
+    if not (re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", url) and _has_address(url)):
+        raise ValueError("must be an http:// or https:// URL without credentials, query or fragment")
+    return url
+
+
+def proxy_url(url: str) -> str:
+    if not (re.fullmatch(r"https?://([^/\s?#@]*@)?[^/\s?#@]+/?", url) and _has_address(url)):
+        raise ValueError("must be the http:// or https:// URL of a proxy; special characters in a password as %XX")
+    return url
+
+
+def _has_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise ValueError("must be a header name")
+    if name.lower() in {"host", "content-length", "transfer-encoding", "connection"}:
+        raise ValueError("this header belongs to the HTTP client")
+    return name
+
+
+def header_value(value: str) -> str:
+    if not re.fullmatch(r"[\t\x20-\x7e]*", value) or value != value.strip():
+        raise ValueError("must be printable ASCII without blanks around it")
+    return value
+
+
+def json_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """YAML knows dates, bytes and infinity; a request body does not."""
+    try:
+        json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("must hold only what JSON can say; put quotes around a date") from None
+    return fields

@@ -1,0 +1,34 @@
+"""OpenAI's facts."""
+
+from __future__ import annotations
+
+from providers import PROVIDERS, openai_shape
+from providers.base import Limits
+from providers.openai import OPENAI
+
+
+def test_registered() -> None:
+    """The provider is found by its name."""
+    assert OPENAI is PROVIDERS["openai"]
+
+
+def test_address() -> None:
+    """Its public address is OpenAI's."""
+    assert "https://api.openai.com/v1" == OPENAI.base_url
+
+
+def test_limits() -> None:
+    """Its limits are OpenAI's."""
+    assert Limits(inputs=2048, input_tokens=8192, request_tokens=300_000) == OPENAI.limits
+
+
+def test_token_ids() -> None:
+    """It takes token ids."""
+    assert OPENAI.token_ids
+
+
+def test_shape() -> None:
+    """It speaks the shape that OpenAI gave the field, and nothing of its own."""
+    shape = (openai_shape.build_request, openai_shape.parse_response, openai_shape.parse_error, openai_shape.OWNED)
+
+    assert shape == (OPENAI.build_request, OPENAI.parse_response, OPENAI.parse_error, OPENAI.owned)

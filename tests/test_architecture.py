@@ -1,0 +1,160 @@
+"""The house keeps its own rules: imports run one way, and each outside package has its door."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# A room may import only from rooms above it. Rooms of one line do not know each other.
+GATEWAY_ORDER = [
+    {"errors", "quantities", "document", "checks"},
+    {"inputs", "dimensions"},
+    {"wire"},
+    {"answers", "schema"},
+    {"faults_of_shape", "config"},
+    {"reading"},
+    {"target_rules"},
+    {"model_rules"},
+    {"loading"},
+    {"auth"},
+    {"store"},
+    {"store.embedded"},
+    {"routing"},
+    {"vocabulary"},
+    {"tokens", "token_ids"},
+    {"admission", "planning", "contract", "policy", "slots"},
+    {"record", "upstream", "retry"},
+    {"backends", "dispatch", "logs"},
+    {"service"},
+    {"listing", "middleware", "protocol"},
+    {"endpoints"},
+    {"app"},
+    {"build"},
+    {"keys", "welcome", "serving"},
+    {"cli"},
+    {"__main__"},
+]
+PROVIDERS_ORDER = [
+    {"codec", "base"},
+    {"openai_shape", "local.safetensors", "local.vocabulary"},
+    {"local.pooling", "openai"},
+    {"local.static"},
+    {"__init__"},
+]
+
+# Who may import what does not come with Python.
+DOORS = {
+    "click": {"gateway.cli"},
+    "httpx": {"gateway.upstream"},
+    "numpy": {
+        "gateway.contract",
+        "providers.codec",
+        "providers.local.safetensors",
+        "providers.local.pooling",
+        "providers.local.static",
+    },
+    "orjson": {"providers.codec"},
+    "pybase64": {"providers.codec"},
+    "pydantic": {"gateway.schema", "gateway.quantities", "gateway.faults_of_shape", "gateway.reading"},
+    "starlette": {"gateway.app", "gateway.build", "gateway.endpoints", "gateway.middleware", "gateway.serving"},
+    "tenacity": {"gateway.retry"},
+    "tiktoken": {"gateway.vocabulary", "gateway.tokens", "gateway.token_ids"},
+    "tokenizers": {"gateway.tokens", "providers.local.vocabulary"},
+    "uvicorn": {"gateway.serving", "gateway.protocol"},
+    "yaml": {"gateway.document"},
+}
+PURE = {
+    f"gateway.{room}"
+    for room in ("errors", "inputs", "wire", "answers", "dimensions", "routing", "planning", "contract", "policy")
+}
+READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
+
+
+FILES = [file for package in ("gateway", "providers") for file in sorted((ROOT / package).rglob("*.py"))]
+
+
+def module_of(file: pathlib.Path) -> str:
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__") if name.count(".") > 1 else name
+
+
+def imports_of(file: pathlib.Path) -> set[str]:
+    """Every module that a file imports, at its top or within a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            base = node.module or ""
+            inner = {f"{base}.{alias.name}" for alias in node.names}
+            found |= {name for name in inner if is_module(name)} or {base}
+    return found
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def rank(order: list[set[str]], room: str) -> int:
+    return next(place for place, rooms in enumerate(order) if room in rooms)
+
+
+IDS = [module_of(file) for file in FILES]
+
+
+def test_every_room_has_its_place() -> None:
+    """The order names every module that there is, and no other."""
+    placed = {f"gateway.{room}" for rooms in GATEWAY_ORDER for room in rooms} | {
+        f"providers.{room}" for rooms in PROVIDERS_ORDER for room in rooms
+    }
+
+    assert placed | {"gateway.__init__", "providers.local"} == set(IDS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=IDS)
+def test_imports_run_one_way(file: pathlib.Path) -> None:
+    """A module imports only from rooms above its own, and providers know no gateway."""
+    package, _, room = module_of(file).partition(".")
+    order = {"gateway": GATEWAY_ORDER, "providers": PROVIDERS_ORDER}[package]
+    for imported in imports_of(file):
+        head, _, other = imported.partition(".")
+        if head == package and other and is_module(imported):
+            assert rank(order, other) < rank(order, room), f"{package}.{room} imports {imported}"
+        assert not (package == "providers" and head == "gateway"), f"providers.{room} imports {imported}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=IDS)
+def test_one_door_each(file: pathlib.Path) -> None:
+    """What does not come with Python is imported only where it is meant to be."""
+    module = module_of(file)
+    outside = {name.partition(".")[0] for name in imports_of(file)} - sys.stdlib_module_names - {"gateway", "providers"}
+
+    assert {package for package in outside if module not in DOORS.get(package, set())} == set()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if module_of(file) in PURE], ids=sorted(PURE))
+def test_deciding_rooms_do_nothing(file: pathlib.Path) -> None:
+    """Rooms that decide import nothing that acts, waits or looks at the world."""
+    assert imports_of(file) & READS_OUTSIDE == set()
+
+
+@pytest.mark.parametrize("file", FILES, ids=IDS)
+def test_rooms_say_what_they_are_for(file: pathlib.Path) -> None:
+    """A module opens with a sentence."""
+    documentation = ast.get_docstring(ast.parse(file.read_text("utf-8")))
+    assert documentation or not file.read_text("utf-8").strip()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if module_of(file) != "gateway.loading"], ids=lambda f: f.stem)
+def test_environment_is_read_in_one_place(file: pathlib.Path) -> None:
+    """No other room reads the environment."""
+    text = file.read_text("utf-8")
+
+    assert [word for word in ("os.environ", "getenv") if word in text] == []

@@ -1,0 +1,620 @@
+"""The command line: its help, its exit codes, what goes to stdout and what to stderr; and the first start for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+import gateway
+from gateway.auth import key_hash, new_key, well_formed
+from gateway.cli import main
+from tests.gateway_process import PYTHON
+
+SMALL = "{targets: [{provider: openai, model: text-embedding-3-small, api_key: s3cret}]}"
+GOOD = f"models:\n  small: {SMALL}\n"
+LOCAL = "models:\n  local: {normalize: true, targets: [{provider: static, path: wordllama}]}\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """Where the commands are called; empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: str, given: str | bytes = "") -> Result:
+    """A command in this process; what it raises, it raises here."""
+    return CliRunner().invoke(main, arguments, input=given, catch_exceptions=False)
+
+
+def call_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    command = [*PYTHON, "-m", "gateway", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+
+
+def outcome(result: Result) -> tuple[int, str, str]:
+    return result.exit_code, result.stdout, result.stderr
+
+
+def commands(command: click.Command = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from commands(child, (*path, name))
+
+
+# ── help and options ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_help(path: tuple[str, ...], option: str) -> None:
+    """Every command explains itself in a full sentence."""
+    result = call(*path, option)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert re.search(r"^  [A-Z][^\n]*\w.*\.$", result.stdout, re.MULTILINE | re.DOTALL)
+
+
+def test_commands() -> None:
+    """There are these commands."""
+    expected = ["serve", "check", "schema", "embed", "keys"]
+    expected += [f"keys {name}" for name in ("create", "list", "revoke", "rotate", "hash")]
+
+    assert expected == [" ".join(path) for path in commands() if path]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "serve --nonsense",
+        "serve --port -1",
+        "serve --port 65536",
+        "serve --port http",
+        "serve --workers 0",
+        "serve --workers 65",
+        "serve --config .",
+        "serve gateway.yaml",
+        "check .",
+        "check a b",
+        "schema x",
+        "embed",
+        "embed small",
+        "keys nonsense",
+        "keys create",
+        "keys create app",
+        "keys create --name",
+        "keys list --format json",
+        "keys revoke",
+        "keys revoke a b",
+        "keys rotate",
+        "keys hash sk-gateway-on-the-command-line",
+    ],
+)
+def test_wrong_options(line: str) -> None:
+    """A command that is called wrongly exits with 2 and says how it is called."""
+    result = call(*line.split())
+
+    assert (2, "", True) == (result.exit_code, result.stdout, result.stderr.startswith("Usage: "))
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "embed small hello", "keys list", "keys create --name a"])
+def test_wrong_options_touch_nothing(folder: pathlib.Path, command: str) -> None:
+    """A command that is called wrongly makes no file."""
+    call(*command.split(), "--nonsense")
+
+    assert [] == list(folder.iterdir())
+
+
+def test_version() -> None:
+    """`python -m gateway` is the same program, and knows its version."""
+    done = call_process("--version")
+
+    assert (0, f"gateway, version {gateway.__version__}\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+# ── check and schema ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_good_file(folder: pathlib.Path) -> None:
+    """A good file is shown as it was understood, and called good."""
+    (folder / "my.yaml").write_text(GOOD)
+    expected = (
+        "small: space openai/text-embedding-3-small, 1 to 1536 dimensions, "
+        "targets openai-0 (openai: text-embedding-3-small)\n"
+        "my.yaml is good: 1 model.\n"
+    )
+
+    assert (0, expected, "") == outcome(call("check", "my.yaml"))
+
+
+def test_two_models(folder: pathlib.Path) -> None:
+    """Models are counted as people count."""
+    (folder / "my.yaml").write_text(f"{GOOD}  other: {SMALL}\n")
+
+    assert call("check", "my.yaml").stdout.endswith("my.yaml is good: 2 models.\n")
+
+
+def test_bad_file(folder: pathlib.Path) -> None:
+    """Every problem of a bad file is told at once, each with its line, and then their number."""
+    (folder / "my.yaml").write_text("server: {port: 99999}\nmodels:\n  small: {tragets: []}\n  large: 3\n")
+    result = call("check", "my.yaml")
+    *problems, last = result.stderr.splitlines()
+    places = [":".join(problem.split(":")[:3]) for problem in problems]
+    expected = [
+        "my.yaml:1: server.port",
+        "my.yaml:3: models.small.tragets",
+        "my.yaml:3: models.small.targets",
+        "my.yaml:4: models.large",
+    ]
+
+    assert (1, "", sorted(expected), "4 problems; nothing was started.") == (
+        result.exit_code,
+        result.stdout,
+        sorted(places),
+        last,
+    )
+
+
+def test_one_problem(folder: pathlib.Path) -> None:
+    """Problems are counted as people count."""
+    (folder / "my.yaml").write_text(f"{GOOD}sever: {{}}\n")
+
+    assert call("check", "my.yaml").stderr.endswith("\n1 problem; nothing was started.\n")
+
+
+@pytest.mark.parametrize("text", [GOOD, f"{GOOD}sever: {{}}\n", GOOD.replace("openai", "opneai")])
+def test_secrets_are_not_shown(folder: pathlib.Path, text: str) -> None:
+    """Good or bad, a file's secrets are not shown."""
+    (folder / "my.yaml").write_text(text)
+
+    assert "s3cret" not in call("check", "my.yaml").output
+
+
+def test_check_here(folder: pathlib.Path) -> None:
+    """Without a name the file `gateway.yaml` of this folder is checked."""
+    (folder / "gateway.yaml").write_text("models: {}\n")
+    result = call("check")
+
+    assert (1, True) == (result.exit_code, result.stderr.startswith("gateway.yaml:1: models: "))
+
+
+def test_check_nothing() -> None:
+    """Where there is no file the embedded default is checked, and good."""
+    result = call("check")
+
+    assert (0, "The configuration is good: 1 model.") == (result.exit_code, result.stdout.splitlines()[-1])
+
+
+def test_missing_file() -> None:
+    """A file that is not there is told in one line."""
+
+    assert (1, "", "my.yaml: cannot be read: No such file or directory.\n") == outcome(call("check", "my.yaml"))
+
+
+def test_file_that_is_no_text(folder: pathlib.Path) -> None:
+    """A file that is no text is told in one line."""
+    (folder / "my.yaml").write_bytes(b"models: \xff")
+
+    assert (1, "", "my.yaml: is not UTF-8 text.\n") == outcome(call("check", "my.yaml"))
+
+
+@pytest.mark.parametrize("command", ["serve --port 0", "embed small hello", "keys list", "keys create --name a"])
+def test_bad_file_elsewhere(folder: pathlib.Path, command: str) -> None:
+    """No command starts with a bad file."""
+    (folder / "gateway.yaml").write_text("models: {}\n")
+    result = call(*command.split())
+
+    assert (1, "", ["gateway.yaml"]) == (result.exit_code, result.stdout, [path.name for path in folder.iterdir()])
+
+
+def test_schema() -> None:
+    """The schema is printed as JSON."""
+
+    assert "models" in json.loads(call("schema").stdout)["properties"]
+
+
+# ── embed ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_embed() -> None:
+    """Texts are embedded without a server, and the answer is OpenAI's."""
+    result = call("embed", "local-small", "a cat", "a dog")
+    answer = json.loads(result.stdout)
+
+    assert (0, "", "local-small", [0, 1], [256, 256]) == (
+        result.exit_code,
+        result.stderr,
+        answer["model"],
+        [item["index"] for item in answer["data"]],
+        [len(item["embedding"]) for item in answer["data"]],
+    )
+
+
+def test_embed_with_a_file(folder: pathlib.Path) -> None:
+    """The models are those of the file that is named."""
+    (folder / "my.yaml").write_text(LOCAL)
+
+    assert "local" == json.loads(call("embed", "-c", "my.yaml", "local", "a cat").stdout)["model"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("no-such-model", "a cat"), "The model `no-such-model` does not exist here"),
+        (("local-small", ""), "`input[0]` is an empty string"),
+        (("local-small", "a cat", ""), "`input[1]` is an empty string"),
+        (("local-small", "\udcff"), "The request body is not valid JSON"),
+        (("", "a cat"), "`model` must name a model"),
+        (("local-small:query", *["x"] * 2049), "`input` holds 2049 inputs; at most 2048"),
+    ],
+    ids=["model", "empty", "second empty", "no text", "no name", "many"],
+)
+def test_embed_refused(arguments: tuple[str, ...], message: str) -> None:
+    """What the endpoint would refuse is refused in its words, on one line."""
+    result = call("embed", *arguments)
+
+    assert (1, "", 1, True) == (
+        result.exit_code,
+        result.stdout,
+        len(result.stderr.splitlines()),
+        result.stderr.startswith(message),
+    )
+
+
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_key(*arguments: str) -> str:
+    result = call("keys", "create", "--name", *arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout.strip()
+
+
+def listed(*arguments: str) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = json.loads(call("keys", "list", "--json", *arguments).stdout)
+    return rows
+
+
+def test_create() -> None:
+    """A new key is alone on stdout."""
+    result = call("keys", "create", "--name", "app")
+
+    assert (0, True, "\n") == (result.exit_code, well_formed(result.stdout[:-1]), result.stdout[-1])
+
+
+def test_create_explains() -> None:
+    """What to know about a new key goes to stderr, without the key."""
+    result = call("keys", "create", "--name", "app")
+
+    assert "This is the key `app`. It is shown only now: only its hash is kept.\n" == result.stderr
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"), [("text-*", "text-*"), ("a, b ,,c", "a,b,c"), ("*", "*"), ("team/a:query", "team/a:query")]
+)
+def test_create_for_models(models: str, expected: str) -> None:
+    """Models are given with commas between them, and blanks where one likes."""
+    make_key("app", "--models", models)
+
+    assert [expected] == [row["models"] for row in listed()]
+
+
+def test_create_with_an_end() -> None:
+    """A key may be given an end."""
+    make_key("app", "--expires", "2099-01-31")
+
+    assert ["2099-01-31 00:00"] == [row["expires"] for row in listed()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--name", ""),
+        ("--name", "a\nb"),
+        ("--name", "\udcff"),
+        ("--name", "app", "--models", ""),
+        ("--name", "app", "--models", " , "),
+        ("--name", "app", "--expires", "2020-01-01"),
+        ("--name", "app", "--expires", "soon"),
+        ("--name", "app", "--expires", "999999999d"),
+        ("--name", "taken"),
+    ],
+)
+def test_create_refused(arguments: tuple[str, ...]) -> None:
+    """A key that makes no sense is refused in one line, and not made."""
+    make_key("taken")
+    result = call("keys", "create", *arguments)
+
+    assert (1, "", 1, ["taken"]) == (
+        result.exit_code,
+        result.stdout,
+        len(result.stderr.splitlines()),
+        [row["name"] for row in listed()],
+    )
+
+
+def test_list_nothing() -> None:
+    """Where there are no keys the list says how to make one."""
+    expected = "There are no keys yet; `gateway keys create --name NAME` makes one.\n"
+
+    assert (0, expected, "") == outcome(call("keys", "list"))
+
+
+def test_list(folder: pathlib.Path) -> None:
+    """Keys are listed in columns, the routing file's first, without hashes and keys."""
+    key_of_file = f"{{name: the-one-of-the-file, sha256: {key_hash(new_key())}, models: [small], expires: 2099-01-31}}"
+    (folder / "gateway.yaml").write_text(f"{GOOD}auth: {{keys: [{key_of_file}]}}\n")
+    make_key("o'brien 名")
+    lines = call("keys", "list").stdout.splitlines()
+    now = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    expected = [
+        r"ID                        NAME                 MODELS  CREATED           EXPIRES           STATUS",
+        r"file:the-one-of-the-file  the-one-of-the-file  small   -                 2099-01-31 00:00  active",
+        rf"key_[0-9a-f]{{12}}          o'brien 名            \*       {now}  -                 active",
+    ]
+
+    assert [True] * 3 == [
+        re.fullmatch(pattern, line) is not None for pattern, line in zip(expected, lines, strict=True)
+    ]
+
+
+def test_list_as_json() -> None:
+    """Scripts get the list as JSON."""
+    make_key("app")
+
+    assert [["id", "name", "models", "created", "expires", "status"]] == [list(row) for row in listed()]
+
+
+@pytest.mark.parametrize("column", ["name", "id"])
+def test_revoke(column: str) -> None:
+    """A key is revoked by its name or its id, which is told on stderr."""
+    make_key("app")
+    (row,) = listed()
+    result = call("keys", "revoke", row[column])
+
+    assert (0, "", f"The key `app` ({row['id']}) is revoked.\n", ["revoked"]) == (
+        *outcome(result),
+        [row["status"] for row in listed()],
+    )
+
+
+def test_revoke_during_an_overlap() -> None:
+    """Revoking a name right after its rotation ends the old key as well as the new one."""
+    make_key("app")
+    call("keys", "rotate", "app")
+    result = call("keys", "revoke", "app")
+
+    assert (2, ["revoked", "revoked"]) == (len(result.stderr.splitlines()), [row["status"] for row in listed()])
+
+
+def test_revoke_file_key(folder: pathlib.Path) -> None:
+    """A key of the routing file cannot be revoked here."""
+    (folder / "gateway.yaml").write_text(f"{GOOD}auth: {{keys: [{{name: ci, sha256: {key_hash(new_key())}}}]}}\n")
+    result = call("keys", "revoke", "ci")
+
+    assert (1, "", True) == (result.exit_code, result.stdout, "ended by removing them there" in result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "The old one ends in 24h."),
+        (("--overlap", "90m"), "The old one ends in 90m."),
+        (("--overlap", "0"), "The old one has ended."),
+    ],
+)
+def test_rotate(options: tuple[str, ...], says: str) -> None:
+    """A rotation prints the new key alone on stdout, and what becomes of the old one on stderr."""
+    old = make_key("app")
+    result = call("keys", "rotate", "app", *options)
+    new = result.stdout[:-1]
+
+    assert (0, True, True, f"This is the new key `app`, shown only now. {says}\n") == (
+        result.exit_code,
+        well_formed(new),
+        new != old,
+        result.stderr,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("nobody",), ("app", "--overlap", "soon"), ("app", "--overlap", "1")])
+def test_rotate_refused(arguments: tuple[str, ...]) -> None:
+    """A rotation that makes no sense is refused in one line, and changes nothing."""
+    make_key("app")
+    result = call("keys", "rotate", *arguments)
+
+    assert (1, "", 1, ["active"]) == (
+        result.exit_code,
+        result.stdout,
+        len(result.stderr.splitlines()),
+        [row["status"] for row in listed()],
+    )
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "  \n", "\nmore\n"])
+def test_hash(end: str) -> None:
+    """The hash of a key on standard input is alone on stdout."""
+    key = new_key()
+
+    assert (0, f"{key_hash(key)}\n", "") == outcome(call("keys", "hash", given=f"{key}{end}"))
+
+
+@pytest.mark.parametrize("given", ["", "\n", "sk-proj-0123456789\n", b"\xff\xfe\n", new_key()[:-1], f"\n{new_key()}"])
+def test_hash_refused(given: str | bytes) -> None:
+    """What is no key is refused without being repeated."""
+    message = "This is not one of the gateway's keys, or it is mistyped; `gateway keys create` makes one.\n"
+
+    assert (1, "", message) == outcome(call("keys", "hash", given=given))
+
+
+def test_hash_at_a_terminal() -> None:
+    """A key that is typed at a terminal is not shown, and its hash is alone on stdout."""
+    key = new_key()
+    terminal, keyboard = pty.openpty()
+    command = [*PYTHON, "-m", "gateway", "keys", "hash"]
+    with subprocess.Popen(
+        command, stdin=keyboard, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        while process.stderr.read(1) != b":":  # typing begins after the question, when nothing is shown any more
+            pass
+        os.write(terminal, f"{key}\n".encode())
+        printed, _ = process.communicate(timeout=30)
+    os.set_blocking(terminal, False)
+    shown = os.read(terminal, 1_000)
+    os.close(terminal)
+    os.close(keyboard)
+
+    assert (f"{key_hash(key)}\n", False) == (printed.decode(), key.encode() in shown)
+
+
+@pytest.mark.parametrize("command", ["list", "create --name a", "revoke a", "rotate a"])
+def test_state_that_cannot_be_opened(folder: pathlib.Path, command: str) -> None:
+    """A state that cannot be opened is told in one line with its file."""
+    (folder / "gateway.yaml").write_text(f"{GOOD}state: {{url: 'sqlite:///missing/keys.db'}}\n")
+    file = folder / "missing" / "keys.db"
+    message = f"The state file {file} cannot be opened: No such file or directory.\n"
+
+    assert (1, "", message) == outcome(call("keys", *command.split()))
+
+
+def test_state_of_the_file_that_is_named(folder: pathlib.Path) -> None:
+    """The state lies where the routing file says, seen from that file's folder."""
+    (folder / "conf").mkdir()
+    (folder / "conf" / "my.yaml").write_text(f"{GOOD}state: {{url: 'sqlite:///keys.db'}}\n")
+    make_key("app", "--config", "conf/my.yaml")
+
+    assert (["conf"], True) == (
+        [path.name for path in folder.iterdir()],
+        (folder / "conf" / "keys.db").exists(),
+    )
+
+
+# ── serving for real ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def serving() -> Iterator[subprocess.Popen[str]]:
+    """A gateway without a routing file on a free port."""
+    command = [*PYTHON, "-m", "gateway", "serve", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def stopped(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it says and complains of from its start to its stop."""
+    assert process.stdout is not None
+    first = process.stdout.readline()  # it says everything at once
+    process.send_signal(signal.SIGTERM)
+    rest, complaints = process.communicate(timeout=60)
+    return first + rest, complaints
+
+
+def keys_in(text: str) -> set[str]:
+    return set(re.findall(r"sk-gateway-\w+", text))
+
+
+def test_first_start() -> None:
+    """The first start shows one key and complains of nothing."""
+    with serving() as process:
+        said, complaints = stopped(process)
+
+    assert ([True], "") == ([well_formed(key) for key in keys_in(said)], complaints)
+
+
+def test_second_start() -> None:
+    """The second start shows no key."""
+    for _ in range(2):
+        with serving() as process:
+            said, _ = stopped(process)
+
+    assert (True, set()) == (said.startswith("The embedding gateway listens on http://127.0.0.1:"), keys_in(said))
+
+
+def test_first_call() -> None:
+    """The call that the first start shows works as it stands."""
+    with serving() as process:
+        assert process.stdout is not None
+        said = ""
+        while "-d '" not in said:
+            said += process.stdout.readline()
+        (url,) = re.findall(r"curl (\S+)", said)
+        (key,) = keys_in(said)
+        (body,) = re.findall(r"-d '(.*)'", said)
+        with httpx.Client(trust_env=False, timeout=60) as http:
+            answer = http.post(
+                url, content=body, headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            )
+
+    assert (200, 2) == (answer.status_code, len(answer.json()["data"]))
+
+
+def test_state_of_the_first_start(folder: pathlib.Path) -> None:
+    """The state of a gateway without a routing file lies in the current folder, for its owner alone."""
+    with serving() as process:
+        stopped(process)
+
+    assert 0o600 == stat.S_IMODE((folder / "gateway.db").stat().st_mode)
+
+
+def test_port_in_use() -> None:
+    """A port that is taken is told in one line, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = call_process("serve", "--port", str(port))
+    message = (
+        f"Cannot listen on 127.0.0.1 port {port}: Address already in use. "
+        "Choose another with `--port` (0 takes a free one).\n"
+    )
+
+    assert (1, "", message) == (done.returncode, done.stdout, done.stderr)
+
+
+def test_no_key_for_a_start_that_fails(folder: pathlib.Path) -> None:
+    """A first start that fails makes no key: nobody would ever be told it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        call("serve", "--port", str(other.getsockname()[1]))
+
+    assert [] == list(folder.iterdir())
+
+
+def test_host_that_is_not_here() -> None:
+    """A host that is none of this machine's is told in one line."""
+    result = call("serve", "--host", "host.invalid", "--port", "0")
+
+    assert (1, "", True, 1) == (
+        result.exit_code,
+        result.stdout,
+        result.stderr.startswith("The host `host.invalid` is no address of this machine: "),
+        len(result.stderr.splitlines()),
+    )
+
+
+def test_serve_with_an_unusable_state(folder: pathlib.Path) -> None:
+    """A gateway whose state cannot be opened does not start, and says why in one line."""
+    (folder / "gateway.yaml").write_text(f"{LOCAL}state: {{url: 'sqlite:///missing/keys.db'}}\n")
+    done = call_process("serve", "--port", "0")
+    message = f"The state file {folder / 'missing' / 'keys.db'} cannot be opened: No such file or directory.\n"
+
+    assert (True, "", message) == (done.returncode != 0, done.stdout, done.stderr)

@@ -1,0 +1,138 @@
+"""A route as an entry of `GET /v1/models`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from gateway.dimensions import Dimensions
+from gateway.listing import entry
+from gateway.routing import Load, Route, Target
+from providers.base import EmbedCall, Embeddings, Fault, Limits
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A backend that is never called, but is as busy as it says."""
+
+    load: Load
+
+    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+        raise NotImplementedError
+
+
+def target(load: Load = Load(0, 0, 4), inputs: int | None = None, provider: str = "openai") -> Target:  # noqa: B008
+    return Target(f"{provider}-0", provider, "a-model", Busy(load), Limits(inputs=inputs))
+
+
+def route(*targets: Target, limits: Limits = Limits()) -> Route:
+    return Route("small", "openai/small", Dimensions(1536), targets or (target(),), limits)
+
+
+def listed(shown: Route) -> dict[str, object]:
+    return entry("small", shown, created=1, show_targets=True)
+
+
+def test_entry() -> None:
+    """An entry has OpenAI's four fields, Infinity's, and what an embedding application needs to know."""
+    shown = Route(
+        "small",
+        "openai/small",
+        Dimensions(1536, 1, "native"),
+        (target(Load(1, 2, 4), inputs=2048), target(Load(2, 3, 8), provider="azure")),
+        Limits(inputs=2048, input_tokens=8192),
+        prompts={"document": "{text}", "query": "query: {text}"},
+    )
+    expected = {
+        "id": "an-alias",
+        "object": "model",
+        "created": 1_800_000_000,
+        "owned_by": "gateway",
+        "backend": "openai",
+        "capabilities": ["embed"],
+        "stats": {"queue_fraction": 0.25, "queue_absolute": 3, "results_pending": 5, "batch_size": 2048},
+        "dimensions": {"native": 1536, "min": 1, "supported": None},
+        "max_input_tokens": 8192,
+        "tokenizer": "cl100k_base",
+        "space": "openai/small",
+        "input_types": ["query", "document"],
+    }
+
+    assert expected == entry("an-alias", shown, created=1_800_000_000, show_targets=True)
+
+
+def test_hidden_targets() -> None:
+    """Where targets are hidden, the entry names no provider."""
+
+    assert "openai-0" not in json.dumps(hidden := entry("small", route(), created=1, show_targets=False))
+    assert "gateway" == hidden["backend"]
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "expected"),
+    [
+        (Dimensions(1536), {"native": 1536, "min": 1536, "supported": [1536]}),
+        (Dimensions(1536, 256, "native"), {"native": 1536, "min": 256, "supported": None}),
+        (Dimensions(1536, 1, "truncate"), {"native": 1536, "min": 1, "supported": None}),
+        (Dimensions(1024, 1, "native", [512, 256]), {"native": 1024, "min": 256, "supported": [256, 512, 1024]}),
+        (Dimensions(1024, 1, "never", [512, 256]), {"native": 1024, "min": 1024, "supported": [1024]}),
+    ],
+)
+def test_dimensions(dimensions: Dimensions, expected: dict[str, object]) -> None:
+    """The lengths are listed where they can be counted, and are a range otherwise."""
+
+    assert expected == listed(replace(route(), dimensions=dimensions))["dimensions"]
+
+
+@pytest.mark.parametrize(
+    ("loads", "expected"),
+    [
+        ([Load(0, 0, 4)], (0.0, 0, 0)),
+        ([Load(0, 4, 4)], (0.0, 0, 4)),
+        ([Load(6, 4, 4)], (1.5, 6, 4)),
+        ([Load(1, 1, 1), Load(0, 0, 3)], (0.25, 1, 1)),
+    ],
+)
+def test_load(loads: Sequence[Load], expected: tuple[float, int, int]) -> None:
+    """Load is counted over all targets: what waits, as a share of the slots, and what runs."""
+    stats = listed(route(*map(target, loads)))["stats"]
+    assert isinstance(stats, dict)
+
+    assert expected == (stats["queue_fraction"], stats["queue_absolute"], stats["results_pending"])
+
+
+@pytest.mark.parametrize(
+    ("of_target", "of_route", "expected"),
+    [(None, None, None), (96, None, 96), (None, 256, 256), (2048, 256, 256), (96, 2048, 96)],
+)
+def test_batch_size(of_target: int | None, of_route: int | None, expected: int | None) -> None:
+    """A batch is no larger than the first target takes, nor than the route does."""
+    stats = listed(route(target(inputs=of_target), limits=Limits(inputs=of_route)))["stats"]
+    assert isinstance(stats, dict)
+
+    assert expected == stats["batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "expected"),
+    [("cl100k_base", "cl100k_base"), ("/srv/models/bge/tokenizer.json", "tokenizer.json")],
+)
+def test_tokenizer(tokenizer: str, expected: str) -> None:
+    """A tokenizer that is a file is named without the folders of this machine."""
+
+    assert expected == listed(replace(route(), tokenizer=tokenizer))["tokenizer"]
+
+
+def test_unknown_is_null() -> None:
+    """A limit that nobody knows is null."""
+
+    assert listed(route())["max_input_tokens"] is None
+
+
+def test_without_roles() -> None:
+    """A model without roles lists no input types."""
+
+    assert [] == listed(route())["input_types"]

@@ -1,0 +1,174 @@
+"""Log lines: one JSON object each, whatever is in them, and never what an exception says."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.logs import JSONFormatter
+
+ANY_TEXT = st.text(st.characters())
+"""Lone surrogates and all kinds of line ends, too."""
+
+
+def written(event: str = "request", **attributes: Any) -> str:
+    attributes = {"msg": event, "levelname": "INFO", "created": 1_800_000_000.25, **attributes}
+    return JSONFormatter().format(logging.makeLogRecord(attributes))
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Any:
+    """What `logger.exception` would pass on."""
+    try:
+        raise error from cause
+    except type(error):
+        return sys.exc_info()
+
+
+# ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_line() -> None:
+    """A line has the time in UTC, the level and the event."""
+
+    assert {"at": "2027-01-15T08:00:00.250Z", "level": "info", "event": "request"} == json.loads(written())
+
+
+def test_fields() -> None:
+    """Fields become keys of the line."""
+    line = json.loads(written(fields={"status": 200, "metadata": {"a": "b"}, "targets": ["x"]}))
+
+    assert (200, {"a": "b"}, ["x"]) == (line["status"], line["metadata"], line["targets"])
+
+
+@given(st.dictionaries(ANY_TEXT.map("f_".__add__), ANY_TEXT))
+def test_one_line(fields: dict[str, str]) -> None:
+    """Whatever fields hold, the line is one line for every reader."""
+
+    assert 1 == len(written(fields=fields).splitlines())
+
+
+@given(st.dictionaries(ANY_TEXT.map("f_".__add__), ANY_TEXT))
+def test_fields_read_back(fields: dict[str, str]) -> None:
+    """Whatever fields hold, they read back as they were."""
+    line = json.loads(written(fields=fields))
+
+    assert fields == {name: value for name, value in line.items() if name.startswith("f_")}
+
+
+@given(ANY_TEXT)
+def test_ascii(text: str) -> None:
+    """A line can be written to a stream of any encoding."""
+
+    assert written(text, fields={"a": text}).isascii()
+
+
+def test_other_values() -> None:
+    """A value that JSON does not know is written as its text."""
+
+    assert "a/b" == json.loads(written(fields={"file": pathlib.PurePosixPath("a/b")}))["file"]
+
+
+# ── exceptions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_exception_is_named() -> None:
+    """An exception is named by its class."""
+
+    assert "ZeroDivisionError" == json.loads(written(exc_info=raised(ZeroDivisionError("s3cret"))))["exception"]
+
+
+def test_exception_is_placed() -> None:
+    """An exception's trace tells the file, the line and the function of each call."""
+    (place,) = json.loads(written(exc_info=raised(ZeroDivisionError())))["trace"]
+    file, function = place.split(" ")
+
+    assert (__file__, "raised") == (file.rpartition(":")[0], function)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError("s3cret"), None),
+        (KeyError("s3cret"), None),
+        (RuntimeError("harmless"), ValueError("s3cret")),
+        (ExceptionGroup("s3cret", [ValueError("s3cret")]), None),
+    ],
+)
+def test_exception_is_not_quoted(error: Exception, cause: Exception | None) -> None:
+    """An exception's message, which may quote a text, is not in the line; nor is its cause's."""
+
+    assert "s3cret" not in written(exc_info=raised(error, cause))
+
+
+def test_no_exception() -> None:
+    """Asked for an exception where there is none, the line has none."""
+
+    assert {"at", "level", "event"} == set(json.loads(written(exc_info=(None, None, None))))
+
+
+async def test_forgotten_task() -> None:
+    """What asyncio says of a failed task that nobody awaited does not quote the exception."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    task = asyncio.get_running_loop().create_future()
+    task.set_exception(error := ValueError("s3cret"))
+    logging.getLogger("asyncio").addHandler(handler)
+    try:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "Task exception was never retrieved", "exception": error, "future": task}
+        )
+    finally:
+        logging.getLogger("asyncio").removeHandler(handler)
+    task.exception()
+    line = json.loads(stream.getvalue())
+
+    assert ("Task exception was never retrieved", "ValueError", False) == (
+        line["event"],
+        line["exception"],
+        "s3cret" in stream.getvalue(),
+    )
+
+
+# ── the configuration ─────────────────────────────────────────────────────────────────────────────────────────────
+
+SPEAKING = """
+import logging, logging.config
+from gateway.logs import configuration
+logging.config.dictConfig(configuration())
+for name in ("gateway", "gateway.access", "uvicorn.error", "uvicorn.access", "asyncio", "httpx"):
+    for level in (logging.INFO, logging.WARNING, logging.ERROR):
+        logging.getLogger(name).log(level, f"{name} {logging.getLevelName(level)}")
+"""
+
+
+def test_configuration() -> None:
+    """The gateway's own loggers say what happens, others what is wrong, and uvicorn's access log nothing."""
+    done = subprocess.run([sys.executable, "-c", SPEAKING], check=True, capture_output=True, text=True)
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    expected = [
+        "gateway INFO",
+        "gateway WARNING",
+        "gateway ERROR",
+        "gateway.access INFO",
+        "gateway.access WARNING",
+        "gateway.access ERROR",
+        "uvicorn.error WARNING",
+        "uvicorn.error ERROR",
+        "asyncio WARNING",
+        "asyncio ERROR",
+        "httpx WARNING",
+        "httpx ERROR",
+    ]
+
+    assert expected == events

@@ -1,0 +1,387 @@
+"""A model of the routing file, and what the catalogue knows, become one route's configuration."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from gateway import model_rules
+from gateway.config import ModelConfig
+from gateway.dimensions import Dimensions
+from gateway.document import Document, parse
+from gateway.reading import Reading
+from gateway.schema import Facts, ModelShape
+from providers import PROVIDERS
+from providers.base import Limits, Provider
+
+PATH = ("models", "m")
+
+KNOWN: dict[str, dict[str, Any]] = {
+    "small": {
+        "space": "openai/small",
+        "dimensions": {"native": 1536, "min": 2, "shorten": "native"},
+        "limits": {"input_tokens": 8192, "inputs": 2048, "request_tokens": 300_000},
+        "tokenizer": "cl100k_base",
+    },
+    "small-elsewhere": {
+        "space": "openai/small",
+        "dimensions": {"native": 1536, "min": 2, "shorten": "native"},
+        "limits": {"input_tokens": 4096, "inputs": 256},
+        "tokenizer": "cl100k_base",
+    },
+    "listed": {"space": "listed", "dimensions": {"native": 1024, "shorten": "truncate", "allowed": [256, 512]}},
+    "plain": {"space": "plain", "dimensions": {"native": 768}},
+}
+CATALOG = {("openai", name): Facts.model_validate(facts) for name, facts in KNOWN.items()} | {
+    ("static", "wordllama"): Facts.model_validate({"space": "words", "dimensions": {"native": 256}})
+}
+
+
+def reading() -> Reading:
+    return Reading(Document(), pathlib.Path("/etc/gateway"), {})
+
+
+def openai(*models: str) -> list[dict[str, str]]:
+    return [{"provider": "openai", "model": model} for model in models]
+
+
+def resolved(alias: str = "m", **keys: object) -> ModelConfig:
+    made = reading()
+    model = model_rules.resolve(made, CATALOG, alias, ModelShape.model_validate(keys), ("models", alias))
+    assert not made.document.problems
+    assert model is not None
+    return model
+
+
+def problems(**keys: object) -> list[tuple[str, str]]:
+    made = reading()
+    model_rules.resolve(made, CATALOG, "m", ModelShape.model_validate(keys), PATH)
+    return [(problem.place, problem.message) for problem in made.document.problems]
+
+
+def places(**keys: object) -> list[str]:
+    return [place for place, _ in problems(**keys)]
+
+
+# ── the space ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"targets": openai("small")}, "openai/small"),
+        ({"targets": openai("small", "small-elsewhere")}, "openai/small"),
+        ({"targets": openai("small"), "space": "mine"}, "mine"),
+        ({"targets": openai("small", "other"), "space": "mine"}, "mine"),
+        ({"targets": openai("other", "another"), "space": "mine", "dimensions": {"native": 3}}, "mine"),
+        ({"targets": openai("other"), "dimensions": {"native": 3}}, "openai/other"),
+        ({"targets": [{"provider": "openai"}], "dimensions": {"native": 3}}, "openai/m"),
+        ({"targets": [{"provider": "static", "path": "wordllama"}]}, "words"),
+        ({"targets": [{"provider": "static", "path": "models/x"}], "dimensions": {"native": 3}}, "static/m"),
+    ],
+)
+def test_space(keys: dict[str, object], expected: str) -> None:
+    """The space is the routing file's, else the catalogue's, else that of the only target."""
+    actual = resolved(**keys).space
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize("space", [None, "mine"])
+def test_mixed_spaces(space: str | None) -> None:
+    """Targets whose known spaces differ are refused, by whatever name."""
+    actual = problems(targets=openai("small", "listed", "other"), space=space)
+
+    assert [
+        (
+            "models.m.targets",
+            "the targets serve different vector spaces (listed, openai/small), whose vectors cannot be compared; "
+            "give each space a model of its own",
+        )
+    ] == actual
+
+
+@pytest.mark.parametrize("targets", [openai("small", "other"), openai("other", "small"), openai("other", "another")])
+def test_space_is_required(targets: object) -> None:
+    """Several targets, one of them unknown, need the name of their space."""
+    [(place, message)] = problems(targets=targets, dimensions={"native": 1536})
+
+    assert ("models.m", "`space` is missing") == (place, message.partition(":")[0])
+
+
+def test_alias_finds_the_catalogue() -> None:
+    """A target without a model's name is looked up by the alias."""
+    actual = resolved("small", targets=[{"provider": "openai"}]).space
+
+    assert "openai/small" == actual
+
+
+def test_provider_belongs_to_the_name() -> None:
+    """A model's name is known only at the provider that the catalogue gives it to."""
+    actual = places(targets=[{"provider": "static", "path": "small"}])
+
+    assert ["models.m.dimensions"] == actual
+
+
+# ── dimensions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        ("small", {}, Dimensions(1536, 2, "native")),
+        ("small", {"native": 1536}, Dimensions(1536, 2, "native")),
+        ("small", {"min": 64}, Dimensions(1536, 64, "native")),
+        ("small", {"shorten": "truncate"}, Dimensions(1536, 2, "truncate")),
+        ("small", {"allowed": [256]}, Dimensions(1536, 2, "native", [256])),
+        ("listed", {}, Dimensions(1024, 1, "truncate", [256, 512])),
+        ("listed", {"allowed": [128]}, Dimensions(1024, 1, "truncate", [128])),
+        ("listed", {"allowed": []}, Dimensions(1024, 1, "truncate", [])),
+        ("plain", {}, Dimensions(768, 1, "never")),
+        ("plain", {"shorten": "native", "allowed": [768, 1]}, Dimensions(768, 1, "native", [768, 1])),
+        ("other", {"native": 3}, Dimensions(3, 1, "never")),
+        ("other", {"native": 3, "min": 3, "shorten": "truncate"}, Dimensions(3, 3, "truncate")),
+    ],
+)
+def test_dimensions(model: str, given: dict[str, object], expected: Dimensions) -> None:
+    """What the routing file says of dimensions comes before what the catalogue says."""
+    actual = resolved(targets=openai(model), dimensions=given).dimensions
+
+    assert expected == actual
+
+
+def test_dimensions_of_the_target_that_is_known() -> None:
+    """Of several targets one that is known is enough."""
+    actual = resolved(targets=openai("other", "small"), space="mine").dimensions
+
+    assert Dimensions(1536, 2, "native") == actual
+
+
+def test_native_dimensions_are_required() -> None:
+    """Native dimensions that nobody knows are refused, never learned from traffic."""
+    actual = problems(targets=openai("other"), dimensions={"shorten": "truncate", "min": 2})
+
+    assert [
+        (
+            "models.m.dimensions",
+            "`native` is missing: the catalogue does not know this model; say how long its vectors are",
+        )
+    ] == actual
+
+
+def test_contradicted_catalogue() -> None:
+    """Other native dimensions than the catalogue's are refused."""
+    actual = problems(targets=openai("small"), dimensions={"native": 512})
+
+    assert [
+        ("models.m.dimensions.native", "the catalogue says 1536; a route cannot change what a model makes")
+    ] == actual
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"min": 769}, "models.m.dimensions.min"),
+        ({"allowed": [1, 769, 2]}, "models.m.dimensions.allowed[1]"),
+    ],
+)
+def test_longer_than_native(given: dict[str, object], place: str) -> None:
+    """A length beyond the native one is refused."""
+    actual = problems(targets=openai("plain"), dimensions=given)
+
+    assert [(place, "is more than the native 768")] == actual
+
+
+def test_local_models_do_not_shorten() -> None:
+    """A local model has no field that asks it for shorter vectors."""
+    actual = places(targets=[{"provider": "static", "path": "wordllama"}], dimensions={"shorten": "native"})
+
+    assert ["models.m.dimensions.shorten"] == actual
+
+
+# ── limits and tokens ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("models", "given", "expected"),
+    [
+        (["small"], {}, Limits(2048, 8192, 300_000)),
+        (["small", "small-elsewhere"], {}, Limits(256, 4096, 300_000)),
+        (["small-elsewhere", "small"], {}, Limits(256, 4096, 300_000)),
+        (["small", "small-elsewhere"], {"inputs": 2000}, Limits(2000, 4096, 300_000)),
+        (["small"], {"input_tokens": 9000, "request_tokens": 1}, Limits(2048, 9000, 1)),
+        (["plain"], {}, Limits(2048, None, None)),
+        (["plain"], {"inputs": 1, "input_tokens": 2, "request_tokens": 3}, Limits(1, 2, 3)),
+    ],
+)
+def test_limits(models: list[str], given: dict[str, int], expected: Limits) -> None:
+    """Each limit is the routing file's, else the smallest that the catalogue knows of the targets."""
+    actual = resolved(targets=openai(*models), limits=given).limits
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        ("small", None, ("cl100k_base", True)),
+        ("small", "o200k_base", ("o200k_base", True)),
+        ("plain", None, ("cl100k_base", False)),
+        ("plain", "cl100k_base", ("cl100k_base", True)),
+        ("plain", "bge/tokenizer.json", ("/etc/gateway/bge/tokenizer.json", True)),
+        ("plain", "/bge/tokenizer.json", ("/bge/tokenizer.json", True)),
+    ],
+)
+def test_tokenizer(model: str, given: str | None, expected: tuple[str, bool]) -> None:
+    """The tokenizer is the routing file's, else the catalogue's, else one that only estimates."""
+    actual = resolved(targets=openai(model), tokenizer=given)
+
+    assert expected == (actual.tokenizer, actual.tokenizer_known)
+
+
+# ── what the routing file alone says ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("aliases", ()),
+        ("client_tokens", "cl100k_base"),
+        ("prompts", {}),
+        ("default_input_type", None),
+        ("normalize", False),
+        ("client_extra", "any"),
+    ],
+)
+def test_defaults(key: str, expected: object) -> None:
+    """What the routing file leaves out has the default that its schema names."""
+    actual = getattr(resolved(targets=openai("small")), key)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "expected"),
+    [
+        ("aliases", ["a", "b"], ("a", "b")),
+        ("client_tokens", "reject", "reject"),
+        ("prompts", {"query": "q: {text}"}, {"query": "q: {text}"}),
+        ("normalize", True, True),
+        ("client_extra", "none", "none"),
+        ("client_extra", ["a", "b"], ("a", "b")),
+        ("client_extra", [], ()),
+    ],
+)
+def test_given(key: str, given: object, expected: object) -> None:
+    """What the routing file says arrives."""
+    actual = getattr(resolved(targets=openai("small"), **{key: given}), key)
+
+    assert expected == actual
+
+
+def test_default_input_type() -> None:
+    """The default input type is one that has a prompt."""
+    actual = resolved(targets=openai("small"), prompts={"query": "q: {text}"}, default_input_type="query")
+
+    assert "query" == actual.default_input_type
+
+
+@pytest.mark.parametrize("prompts", [{}, {"document": "{text}"}])
+def test_default_input_type_without_prompt(prompts: dict[str, str]) -> None:
+    """A default input type without a prompt is refused."""
+    actual = problems(targets=openai("small"), prompts=prompts, default_input_type="query")
+
+    assert [("models.m.default_input_type", "has no prompt under `prompts`")] == actual
+
+
+def test_all_problems_of_a_model() -> None:
+    """What is wrong with the space does not hide what is wrong with the rest."""
+    actual = places(
+        targets=[*openai("other", "another"), {"provider": "static"}],
+        dimensions={"min": 2},
+        default_input_type="query",
+    )
+
+    assert ["models.m", "models.m.dimensions", "models.m.targets[2]", "models.m.default_input_type"] == actual
+
+
+# ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+ENTRIES = sorted(model_rules.catalog())
+
+
+def test_catalogue_is_sound_yaml() -> None:
+    """Nothing in the catalogue is given twice or in vain."""
+    document = parse(model_rules.CATALOG_FILE.read_text("utf-8"), {})
+
+    assert [] == document.problems
+
+
+def test_catalogue_has_entries() -> None:
+    """The catalogue knows OpenAI's models beside the embedded default's."""
+    expected = {
+        ("openai", "text-embedding-3-small"),
+        ("openai", "text-embedding-3-large"),
+        ("openai", "text-embedding-ada-002"),
+        ("static", "wordllama"),
+    }
+
+    assert expected <= set(ENTRIES)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_names_providers(entry: tuple[str, str]) -> None:
+    """Every entry is of a provider that there is."""
+    provider, _ = entry
+
+    assert provider in PROVIDERS
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_is_enough(entry: tuple[str, str]) -> None:
+    """Of every entry a route can be made without the routing file's help."""
+    provider, model = entry
+    made = reading()
+    keys = {"path": model} if provider == "static" else {"model": model}
+    shape = ModelShape.model_validate({"targets": [{"provider": provider, **keys}]})
+    model_rules.resolve(made, model_rules.catalog(), "m", shape, PATH)
+
+    assert [] == made.document.problems
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_knows_spaces(entry: tuple[str, str]) -> None:
+    """Every entry names its space."""
+    facts = model_rules.catalog()[entry]
+
+    assert facts.space is not None
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_lengths(entry: tuple[str, str]) -> None:
+    """No entry has a length beyond its native one."""
+    of_it = model_rules.catalog()[entry].dimensions
+    native = of_it.native or 0
+
+    assert [] == [length for length in (of_it.min or 1, *(of_it.allowed or ())) if length > native]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_stays_within_the_provider(entry: tuple[str, str]) -> None:
+    """No entry promises more inputs in one request than its provider takes."""
+    provider = PROVIDERS[entry[0]]
+    most = provider.limits.inputs if isinstance(provider, Provider) else None
+    promised = model_rules.catalog()[entry].limits.inputs
+
+    assert (promised or 1) <= (most or 2048)
+
+
+def test_catalogue_spaces_agree() -> None:
+    """Models of one space make vectors of one length."""
+    lengths: dict[str | None, set[int | None]] = {}
+    for facts in model_rules.catalog().values():
+        lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
+
+    assert dict.fromkeys(lengths, 1) == {space: len(different) for space, different in lengths.items()}

@@ -1,0 +1,167 @@
+"""A good process: it stops when told, finishes what runs, keeps to its memory, and shares its port among workers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.fakes import mishaps
+from tests.fakes.openai_upstream import FakeOpenAI
+from tests.gateway_process import KEY, GatewayProcess
+
+SMALL = "text-embedding-3-small"
+LOCAL = "local: {normalize: true, targets: [{provider: static, path: wordllama}]}"
+
+
+def models(fake: FakeOpenAI) -> str:
+    target = f"{{provider: openai, base_url: '{fake.base_url}', api_key: {fake.api_key}, base64: true}}"
+    return f"{SMALL}: {{targets: [{target}]}}\n{LOCAL}"
+
+
+def test_live(http: httpx.Client) -> None:
+    """A process that answers is live."""
+    assert (200, {"status": "live"}) == ((answer := http.get("/health/live")).status_code, answer.json())
+
+
+def test_ready(gateway: GatewayProcess) -> None:
+    """Readiness needs no key."""
+    with gateway.client(None) as http:
+        assert (200, {"status": "ready"}) == ((answer := http.get("/health/ready")).status_code, answer.json())
+
+
+def test_stop_finishes_what_runs(tmp_path: pathlib.Path) -> None:
+    """After SIGTERM the process is not ready, still answers, finishes the running request, and ends."""
+    release = threading.Event()
+
+    async def held(exchange: object) -> None:
+        import asyncio
+
+        await asyncio.to_thread(release.wait)
+        await mishaps.slow(0)(exchange)  # type: ignore[arg-type]
+
+    with FakeOpenAI() as fake, GatewayProcess(tmp_path, models(fake)) as gateway:
+        fake.behave(held)
+        with gateway.client() as slow, gateway.client() as other, ThreadPoolExecutor(1) as pool:
+            running = pool.submit(slow.post, "/v1/embeddings", json={"model": SMALL, "input": "x"})
+            fake.wait_until(lambda: len(fake.requests) == 1)
+            gateway.terminate()
+            while (ready := other.get("/health/ready")).status_code == 200:
+                pass
+            meanwhile = other.post("/v1/embeddings", json={"model": "local", "input": "x"})
+            release.set()
+            finished = running.result()
+        gateway.wait()
+
+    assert (503, "close", 200, 200) == (
+        ready.status_code,
+        ready.headers["connection"],
+        meanwhile.status_code,
+        finished.status_code,
+    )
+
+
+def test_stop_does_not_wait_for_ever(tmp_path: pathlib.Path) -> None:
+    """A request that does not finish within the drain time is told to be sent again."""
+    with (
+        FakeOpenAI() as fake,
+        GatewayProcess(tmp_path, models(fake), server="drain: 400ms", may_complain=True) as gateway,
+    ):
+        fake.behave(mishaps.never_answers())
+        with gateway.client() as http, ThreadPoolExecutor(1) as pool:
+            running = pool.submit(http.post, "/v1/embeddings", json={"model": SMALL, "input": "x"})
+            fake.wait_until(lambda: len(fake.requests) == 1)
+            gateway.terminate()
+            gateway.wait(10)
+            left = running.result()
+
+    assert (503, "overloaded") == (left.status_code, left.json()["error"]["code"])
+
+
+def test_interrupt(tmp_path: pathlib.Path) -> None:
+    """Ctrl-C ends the process without a complaint."""
+    with GatewayProcess(tmp_path, LOCAL) as gateway:
+        os.kill(gateway.pid, signal.SIGINT)
+        code = gateway.wait()
+
+    assert code in (0, -signal.SIGINT)
+
+
+def test_workers(tmp_path: pathlib.Path) -> None:
+    """Several workers answer on one port, and stop together."""
+    with GatewayProcess(tmp_path, LOCAL, arguments=("--workers", "2")) as gateway, ThreadPoolExecutor(16) as pool:
+
+        def embed(number: int) -> int:
+            with gateway.client() as http:
+                return http.post("/v1/embeddings", json={"model": "local", "input": f"text {number}"}).status_code
+
+        statuses = set(pool.map(embed, range(100)))
+
+    assert {200} == statuses
+
+
+def test_worker_is_replaced(tmp_path: pathlib.Path) -> None:
+    """A worker that dies is replaced, and the port goes on answering."""
+    with GatewayProcess(tmp_path, LOCAL, arguments=("--workers", "2"), may_complain=True) as gateway:
+        with gateway.client() as http:
+            http.post("/v1/embeddings", json={"model": "local", "input": "x"}).raise_for_status()
+        children = pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+        workers = [pid for pid in children if "spawn_main" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(int(workers[0]), signal.SIGKILL)
+        with gateway.client(transport=httpx.HTTPTransport(retries=3)) as http:
+            status = http.post("/v1/embeddings", json={"model": "local", "input": "x"}).status_code
+
+    assert (2, 200) == (len(workers), status)
+
+
+def memory(pid: int) -> int:
+    """Resident bytes."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def calls(gateway: GatewayProcess, model: str, count: int) -> None:
+    """So many requests on one connection, by the leanest client there is."""
+    connection = http.client.HTTPConnection(gateway.root_url.removeprefix("http://"), timeout=60)
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    for number in range(count):
+        body = json.dumps({"model": model, "input": [f"text {number}"], "encoding_format": "base64"})
+        connection.request("POST", "/v1/embeddings", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize("model", ["local", SMALL])
+def test_nothing_grows(tmp_path: pathlib.Path, model: str) -> None:
+    """10,000 sequential requests, then as many from 64 callers, leave memory and descriptors where they were."""
+    with FakeOpenAI() as fake, GatewayProcess(tmp_path, models(fake)) as gateway, ThreadPoolExecutor(64) as pool:
+        idle = descriptors(gateway.pid)
+        for _ in pool.map(lambda _: calls(gateway, model, 25), range(64)):  # warm: connections, threads, caches
+            fake.requests.clear()
+        before = memory(gateway.pid)
+        for _ in range(10):
+            calls(gateway, model, 1_000)
+            fake.requests.clear()
+        for _ in pool.map(lambda _: calls(gateway, model, 156), range(64)):
+            fake.requests.clear()
+        after, open_now = memory(gateway.pid), descriptors(gateway.pid)
+
+    print(f"{model}: {before / 2**20:.1f} → {after / 2**20:.1f} MiB, {idle} → {open_now} descriptors")
+    assert after < before + 10 * 2**20
+    assert open_now <= idle + 64  # the kept connections to the upstream, at most one a caller

@@ -1,0 +1,90 @@
+"""What the README shows works as it stands: its two client calls, its YAML, its commands, its error codes."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from gateway import errors, loading
+from gateway.cli import main
+from tests.gateway_process import KEY, GatewayProcess
+from tests.test_process import LOCAL
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def block(language: str, word: str) -> str:
+    (found,) = (text for kind, text in BLOCKS if kind == language and word in text)
+    return str(found)
+
+
+@pytest.fixture
+def small(tmp_path: pathlib.Path) -> GatewayProcess:
+    return GatewayProcess(tmp_path, LOCAL.replace("local:", "local-small:"))
+
+
+def test_curl(small: GatewayProcess) -> None:
+    """The curl call answers two embeddings."""
+    with small as gateway:
+        call = block("sh", "curl").replace("http://127.0.0.1:8080", gateway.root_url)
+        answer = subprocess.run(["sh", "-c", call], env={**os.environ, "KEY": KEY}, capture_output=True, text=True)
+
+    assert 2 == answer.stdout.count('"object":"embedding"')
+
+
+def test_python(small: GatewayProcess) -> None:
+    """The Python call prints the length of a vector and its usage."""
+    with small as gateway:
+        code = f"KEY = {KEY!r}\n" + block("python", "OpenAI").replace("http://127.0.0.1:8080", gateway.root_url)
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.startswith("256 Usage(prompt_tokens=")
+
+
+def test_yaml(tmp_path: pathlib.Path) -> None:
+    """The configuration loads."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(block("yaml", "models:"))
+    config = loading.load(file, {"OPENAI_API_KEY": "sk-x"})
+
+    assert ["text-embedding-3-small", "bge-m3"] == [model.alias for model in config.models]
+
+
+def test_commands() -> None:
+    """Every command and option of `gateway` that the README names exists."""
+    for line in re.findall(r"^gateway ([^#\n]*)", "\n".join(text for _, text in BLOCKS), re.MULTILINE):
+        name, *rest = line.split()
+        command = main.commands[name]
+        if name == "keys":
+            command = command.commands[rest[0]]  # type: ignore[attr-defined]
+        known = {option for parameter in command.params for option in parameter.opts}
+
+        assert {word for word in rest if word.startswith("--")} <= known
+
+
+def test_errors() -> None:
+    """The table of errors has every code that there is, and no other."""
+    table = README[README.index("### Errors") : README.index("## Operating")]
+    cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")]
+    codes = {code for cell in cells for code in re.findall(r"`(\w+)`", cell)}
+
+    def all_codes(kind: type[errors.GatewayError]) -> set[str]:
+        own = {kind.code} if kind.code else set()
+        return own.union(*map(all_codes, kind.__subclasses__()))
+
+    assert codes == all_codes(errors.GatewayError) | {"invalid_api_key"}
+
+
+@pytest.mark.parametrize(
+    "path", re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"`((?:scripts|tests)/[\w./]+)`", README)
+)
+def test_paths(path: str) -> None:
+    """Every file that the README names exists."""
+    assert (ROOT / path).exists()

@@ -1,0 +1,161 @@
+"""The shape of the routing file."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+import gateway
+from gateway import schema
+
+TARGET = {"provider": "openai"}
+SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
+    (schema.FileShape, {}),
+    (schema.ServerShape, {}),
+    (schema.StateShape, {}),
+    (schema.AuthShape, {}),
+    (schema.KeyShape, {"name": "ci", "sha256": "0" * 64}),
+    (schema.ModelShape, {"targets": [TARGET]}),
+    (schema.DimensionsShape, {}),
+    (schema.LimitsShape, {}),
+    (schema.Facts, {}),
+    (schema.TargetShape, TARGET),
+]
+
+
+def definition(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = schema.json_schema()["$defs"][name]["properties"]
+    return found
+
+
+def accepts(shape: type[BaseModel], value: dict[str, Any]) -> bool:
+    try:
+        shape.model_validate(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("shape", "least"), SHAPES)
+def test_least(shape: type[BaseModel], least: dict[str, Any]) -> None:
+    """Only what nothing can stand in for is required."""
+    actual = {name for name, field in shape.model_fields.items() if field.is_required()}
+
+    assert set(least) == actual
+
+
+@pytest.mark.parametrize(("shape", "least"), SHAPES)
+def test_unknown_keys(shape: type[BaseModel], least: dict[str, Any]) -> None:
+    """A key that nobody reads is refused."""
+    actual = accepts(shape, {**least, "unknown": 1})
+
+    assert not actual
+
+
+@pytest.mark.parametrize(("shape", "least"), SHAPES)
+def test_frozen(shape: type[BaseModel], least: dict[str, Any]) -> None:
+    """A shape does not change once it is read."""
+    made = shape.model_validate(least)
+
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(made, next(iter(shape.model_fields)), None)
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most", "step"),
+    [
+        ("server.port", 0, 65535, 1),
+        ("server.workers", 1, 64, 1),
+        ("models.m.limits.inputs", 1, 2048, 1),
+        ("models.m.limits.input_tokens", 1, None, 1),
+        ("models.m.limits.request_tokens", 1, None, 1),
+        ("models.m.dimensions.native", 1, None, 1),
+        ("models.m.dimensions.min", 1, None, 1),
+        ("models.m.targets.max_concurrency", 1, 10_000, 1),
+        ("models.m.targets.weight", 0.001, 1_000_000, 0.001),
+    ],
+)
+def test_ranges(key: str, least: float, most: float | None, step: float) -> None:
+    """A number is accepted within its range, from edge to edge."""
+
+    def fits(number: float) -> bool:
+        value: Any = number
+        for name in reversed(key.split(".")):
+            value = {name: [TARGET | value] if name == "targets" else value}
+            if name == "m":
+                value["m"].setdefault("targets", [TARGET])
+        return accepts(schema.FileShape, value)
+
+    inside = [least] if most is None else [least, most]
+    outside = [least - step] if most is None else [least - step, most + step, float("inf")]
+
+    assert ([True] * len(inside), [False] * len(outside)) == (list(map(fits, inside)), list(map(fits, outside)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("api_key", "S3cret"),
+        ("proxy", "http://user:S3cret@proxy:3128"),
+        ("headers", {"X-Token": "S3cret"}),
+    ],
+)
+def test_secrets_hide(field: str, value: object) -> None:
+    """A target's shape does not show its secrets."""
+    shape = schema.TargetShape.model_validate({**TARGET, field: value})
+
+    assert "S3cret" not in f"{shape!r} {shape} {shape.model_dump_json()}"
+
+
+# ── for editors ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_file() -> None:
+    """The schema that lies in the package is the one that the code gives."""
+    file = pathlib.Path(gateway.__file__).with_name("schema.json")
+
+    assert schema.json_schema() == json.loads(file.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("shape", [shape for shape, _ in SHAPES if shape not in (schema.FileShape, schema.Facts)])
+def test_every_key_is_described(shape: type[BaseModel]) -> None:
+    """An editor shows what each key is for."""
+    keys = definition(shape.__name__)
+    silent = {key for key, of_it in keys.items() if not of_it.get("description") and "$ref" not in of_it}
+
+    assert set() == silent
+
+
+@pytest.mark.parametrize(
+    ("shape", "key", "kind"),
+    [
+        ("ServerShape", "port", "integer"),
+        ("ServerShape", "expose_targets", "boolean"),
+        ("ServerShape", "max_body", "string"),
+        ("TargetShape", "weight", "number"),
+    ],
+)
+def test_references_are_allowed(shape: str, key: str, kind: str) -> None:
+    """An editor accepts a reference wherever a number, a switch or a text of some form stands."""
+    own, reference = definition(shape)[key]["anyOf"]
+
+    assert (kind, {"type": "string", "pattern": r"\$\{.+\}"}) == (own["type"], reference)
+
+
+def test_providers_are_listed() -> None:
+    """An editor offers the providers."""
+    own, _ = definition("TargetShape")["provider"]["anyOf"]
+
+    assert ["openai", "static"] == own["enum"]
+
+
+@pytest.mark.parametrize("word", ["writeOnly", '"format"'])
+def test_editors_are_not_confused(word: str) -> None:
+    """A secret, which stands in the file as a text, is nothing else to an editor."""
+    actual = json.dumps(schema.json_schema())
+
+    assert word not in actual

@@ -1,0 +1,415 @@
+"""The targets of a model become their configurations."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+
+import pytest
+
+from gateway import target_rules
+from gateway.config import TargetConfig
+from gateway.document import Document
+from gateway.reading import Reading
+from gateway.schema import Facts, ModelShape
+
+PUBLIC = "https://api.openai.com/v1"
+CL100K = Facts(tokenizer="cl100k_base")
+KEY_WORDS = "is empty, or holds blanks or characters that no key has"
+PROXY = "http://proxy:3128"
+
+
+def resolve(
+    *targets: dict[str, object],
+    folder: pathlib.Path = pathlib.Path("/etc/gateway"),
+    environ: Mapping[str, str] | None = None,
+    facts: Facts | None = None,
+    client_tokens: str = "cl100k_base",
+) -> tuple[Reading, tuple[TargetConfig, ...]]:
+    reading = Reading(Document(), folder, environ or {})
+    shape = ModelShape.model_validate({"targets": list(targets), "client_tokens": client_tokens})
+    return reading, target_rules.resolve(reading, "m", shape, [facts] * len(targets), ("models", "m"))
+
+
+def target(
+    folder: pathlib.Path = pathlib.Path("/etc/gateway"),
+    environ: Mapping[str, str] | None = None,
+    facts: Facts | None = None,
+    client_tokens: str = "cl100k_base",
+    **keys: object,
+) -> TargetConfig:
+    """The only target, which is right."""
+    given = {"provider": "openai"} | keys
+    reading, [made] = resolve(given, folder=folder, environ=environ, facts=facts, client_tokens=client_tokens)
+    assert not reading.document.problems
+    return made
+
+
+def problems(
+    *targets: dict[str, object],
+    folder: pathlib.Path = pathlib.Path("/etc/gateway"),
+    environ: Mapping[str, str] | None = None,
+) -> list[tuple[str, str]]:
+    reading, _ = resolve(*({"provider": "openai"} | keys for keys in targets), folder=folder, environ=environ)
+    return [(problem.place.removeprefix("models.m."), problem.message) for problem in reading.document.problems]
+
+
+# ── plain values ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("name", "openai-0"),
+        ("provider", "openai"),
+        ("model", "m"),
+        ("path", None),
+        ("base_url", PUBLIC),
+        ("api_key", None),
+        ("headers", {}),
+        ("extra_body", {}),
+        ("proxy", None),
+        ("ca_file", None),
+        ("weight", 1.0),
+        ("priority", 0),
+        ("max_concurrency", 64),
+        ("timeout", None),
+        ("base64", True),
+        ("token_ids", False),
+    ],
+)
+def test_defaults(key: str, expected: object) -> None:
+    """What a target leaves out has the default that the schema names."""
+    actual = getattr(target(), key)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "expected"),
+    [
+        ("name", "azure-west", "azure-west"),
+        ("model", "bge", "bge"),
+        ("base_url", "http://h:1/v1/", "http://h:1/v1/"),
+        ("api_key", "sk-1", "sk-1"),
+        ("api_key", "00123", "00123"),
+        ("headers", {"X-Team": "search"}, {"X-Team": "search"}),
+        ("extra_body", {"a": {"b": [1]}}, {"a": {"b": [1]}}),
+        ("weight", 3, 3.0),
+        ("priority", -1, -1),
+        ("max_concurrency", 1, 1),
+        ("timeout", "500ms", 0.5),
+    ],
+)
+def test_given(key: str, given: object, expected: object) -> None:
+    """What a target says arrives."""
+    actual = getattr(target(**{key: given}), key)
+
+    assert expected == actual
+
+
+def test_names() -> None:
+    """A target without a name is called by its provider with its position."""
+    _, made = resolve({"provider": "openai"}, {"provider": "openai", "name": "x"}, {"provider": "openai"})
+
+    assert ["openai-0", "x", "openai-2"] == [one.name for one in made]
+
+
+@pytest.mark.parametrize("names", [["x", "x"], ["openai-1", None]])
+def test_equal_names(names: list[str | None]) -> None:
+    """Two targets of a route with one name are refused at the second."""
+    actual = problems(*({"name": name} for name in names))
+
+    assert [("targets[1].name", "another target of this route has this name")] == actual
+
+
+@pytest.mark.parametrize("key", ["model", "input", "encoding_format", "dimensions", "user"])
+def test_fields_of_the_gateway(key: str) -> None:
+    """A field of the upstream body that the gateway sets is refused in `extra_body`."""
+    actual = problems({"extra_body": {key: 1, "truncate": True}})
+
+    assert [(f"targets[0].extra_body.{key}", "the gateway itself sets this field")] == actual
+
+
+# ── local models ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("wordllama", "wordllama"), ("models/x", "/etc/gateway/models/x"), ("/models/x", "/models/x")],
+)
+def test_path(path: str, expected: str) -> None:
+    """A local model's folder starts at the routing file's; `wordllama` is no folder."""
+    actual = target(provider="static", path=path).path
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize("key", ["base_url", "proxy", "api_key"])
+def test_local_models_have_no_address(key: str) -> None:
+    """A local model is reached over no network, whatever the environment's proxies."""
+    actual = getattr(target(provider="static", path="wordllama", environ={"ALL_PROXY": PROXY}), key)
+
+    assert actual is None
+
+
+@pytest.mark.parametrize("key", ["base64", "token_ids"])
+def test_local_models_have_no_wire(key: str) -> None:
+    """A local model answers vectors as they are for texts as they are."""
+    actual = getattr(target(provider="static", path="wordllama", facts=CL100K), key)
+
+    assert actual is False
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        ({"provider": "static"}, "targets[0]"),
+        ({"provider": "openai", "path": "wordllama"}, "targets[0].path"),
+        ({"provider": "static", "path": "x", "base_url": "http://h"}, "targets[0].base_url"),
+        ({"provider": "static", "path": "x", "api_key": "k"}, "targets[0].api_key"),
+        ({"provider": "static", "path": "x", "headers": {"a": "b"}}, "targets[0].headers"),
+        ({"provider": "static", "path": "x", "extra_body": {"a": "b"}}, "targets[0].extra_body"),
+        ({"provider": "static", "path": "x", "proxy": PROXY}, "targets[0].proxy"),
+        ({"provider": "static", "path": "x", "base64": True}, "targets[0].base64"),
+        ({"provider": "static", "path": "x", "token_ids": True}, "targets[0].token_ids"),
+    ],
+)
+def test_keys_of_the_other_kind(keys: dict[str, object], place: str) -> None:
+    """A key that means nothing to this kind of backend is refused, as is the lack of one that it needs."""
+    actual = [where for where, _ in problems(keys)]
+
+    assert [place] == actual
+
+
+# ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("content", [b"sk-1", b"sk-1\n", b"  sk-1\r\n\n"])
+def test_key_file(tmp_path: pathlib.Path, content: bytes) -> None:
+    """A key in a file beside the routing file is read without the blanks around it."""
+    (tmp_path / "key").write_bytes(content)
+    actual = target(folder=tmp_path, api_key_file="key").api_key
+
+    assert "sk-1" == actual
+
+
+def test_key_file_elsewhere(tmp_path: pathlib.Path) -> None:
+    """A key file may have an absolute path."""
+    (tmp_path / "key").write_text("sk-1")
+    actual = target(api_key_file=str(tmp_path / "key")).api_key
+
+    assert "sk-1" == actual
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", KEY_WORDS),
+        (b" \n", KEY_WORDS),
+        (b"sk 1", KEY_WORDS),
+        (b"sk-1\nsk-2", KEY_WORDS),
+        ("\ufeffsk-1".encode(), KEY_WORDS),
+        ("schlüssel".encode(), KEY_WORDS),
+        ("schlüssel".encode("latin-1"), "is not UTF-8 text"),
+    ],
+)
+def test_bad_key_file(tmp_path: pathlib.Path, content: bytes | None, message: str) -> None:
+    """A file that holds no key is refused."""
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    actual = problems({"api_key_file": "key"}, folder=tmp_path)
+
+    assert [("targets[0].api_key_file", message)] == actual
+
+
+@pytest.mark.parametrize("key", ["", " ", "sk 1", "sk-1\n", "schlüssel", "sk\x00"])
+def test_bad_key(key: str) -> None:
+    """A text that cannot be a key is refused."""
+    actual = problems({"api_key": key})
+
+    assert [("targets[0].api_key", KEY_WORDS)] == actual
+
+
+def test_two_keys(tmp_path: pathlib.Path) -> None:
+    """A key beside a key file is refused."""
+    (tmp_path / "key").write_text("sk-1")
+    actual = problems({"api_key": "sk-2", "api_key_file": "key"}, folder=tmp_path)
+
+    assert [("targets[0].api_key_file", "stands beside `api_key`; give one of them")] == actual
+
+
+def test_certificates(tmp_path: pathlib.Path) -> None:
+    """A file of certificates starts at the routing file's folder."""
+    (tmp_path / "ca.pem").write_text("")
+    actual = target(folder=tmp_path, ca_file="ca.pem").ca_file
+
+    assert str(tmp_path / "ca.pem") == actual
+
+
+@pytest.mark.parametrize("name", ["missing.pem", "", ".", "a\0b"])
+def test_missing_certificates(tmp_path: pathlib.Path, name: str) -> None:
+    """A file of certificates that is not there is refused."""
+    actual = problems({"ca_file": name}, folder=tmp_path)
+
+    assert [("targets[0].ca_file", "there is no such file")] == actual
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"api_key": "S3cret"},
+        {"proxy": "http://user:S3cret@proxy:3128"},
+        {"headers": {"Authorization": "S3cret"}},
+        {"extra_body": {"token": "S3cret"}},
+        {"environ": {"HTTPS_PROXY": "http://user:S3cret@proxy:3128"}},
+    ],
+)
+def test_secrets_hide(keys: dict[str, object]) -> None:
+    """A target does not show its secrets."""
+    environ = keys.pop("environ", None)
+    made = target(environ=environ if isinstance(environ, dict) else None, **keys)
+
+    assert "S3cret" not in f"{made!r} {made}"
+
+
+# ── what the provider can do ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, True),
+        ({"base_url": PUBLIC}, True),
+        ({"base_url": "https://api.openai.com"}, True),
+        ({"base_url": "https://API.openai.com:443/v1/"}, True),
+        ({"base_url": "https://eu.api.openai.com/v1"}, False),
+        ({"base_url": "http://127.0.0.1:8001"}, False),
+        ({"base_url": "http://h/api.openai.com"}, False),
+        ({"base64": False}, False),
+        ({"base_url": "http://h", "base64": True}, True),
+    ],
+)
+def test_base64(keys: dict[str, object], expected: bool) -> None:
+    """Base64 is asked for at the provider's public address; elsewhere only where the target says so."""
+    actual = target(**keys).base64
+
+    assert expected is actual
+
+
+@pytest.mark.parametrize(
+    ("facts", "client_tokens", "given", "expected"),
+    [
+        (CL100K, "cl100k_base", None, True),
+        (CL100K, "reject", None, False),
+        (Facts(tokenizer="o200k_base"), "cl100k_base", None, False),
+        (Facts(), "cl100k_base", None, False),
+        (None, "cl100k_base", None, False),
+        (None, "cl100k_base", True, True),
+        (CL100K, "cl100k_base", False, False),
+    ],
+)
+def test_token_ids(facts: Facts | None, client_tokens: str, given: bool | None, expected: bool) -> None:
+    """Token ids go to a target whose model is known to count in the clients' tokens, or that says so."""
+    actual = target(facts=facts, client_tokens=client_tokens, token_ids=given).token_ids
+
+    assert expected is actual
+
+
+# ── proxies ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_own_proxy() -> None:
+    """A target's own proxy comes before the environment's."""
+    actual = target(proxy=PROXY, environ={"HTTPS_PROXY": "http://other", "NO_PROXY": "*"}).proxy
+
+    assert PROXY == actual
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "expected"),
+    [
+        ("https://h", {}, None),
+        ("https://h", {"HTTPS_PROXY": PROXY}, PROXY),
+        ("https://h", {"https_proxy": PROXY}, PROXY),
+        ("https://h", {"ALL_PROXY": PROXY}, PROXY),
+        ("https://h", {"all_proxy": PROXY}, PROXY),
+        ("https://h", {"HTTP_PROXY": PROXY}, None),
+        ("http://h", {"HTTP_PROXY": PROXY}, PROXY),
+        ("http://h", {"http_proxy": PROXY}, PROXY),
+        ("http://h", {"HTTPS_PROXY": PROXY}, None),
+        ("https://h", {"https_proxy": PROXY, "HTTPS_PROXY": "http://upper"}, PROXY),
+        ("https://h", {"https_proxy": "", "HTTPS_PROXY": PROXY}, PROXY),
+        ("https://h", {"HTTPS_PROXY": PROXY, "all_proxy": "http://all"}, PROXY),
+        ("https://h", {"HTTPS_PROXY": "proxy:3128"}, PROXY),
+        ("https://h", {"HTTPS_PROXY": ""}, None),
+        ("https://h", {"HTTPS_PROXY": "http://u:p%40@proxy"}, "http://u:p%40@proxy"),
+    ],
+)
+def test_environment_proxy(url: str, environ: dict[str, str], expected: str | None) -> None:
+    """The environment's proxy for the URL's scheme is used, else the one for all."""
+    actual = target(base_url=url, environ=environ).proxy
+
+    assert expected == actual
+
+
+def test_environment_proxy_of_the_public_address() -> None:
+    """The environment's proxy is used for the provider's own address, too."""
+    actual = target(environ={"HTTPS_PROXY": PROXY}).proxy
+
+    assert PROXY == actual
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "expected"),
+    [
+        ("https://h.example.com", "example.com", None),
+        ("https://h.example.com", ".example.com", None),
+        ("https://example.com", ".example.com", None),
+        ("https://h.example.com", "h.example.com", None),
+        ("https://H.Example.com", "EXAMPLE.com", None),
+        ("https://h.example.com:8443", "example.com", None),
+        ("https://h.example.com:8443", "h.example.com:8443", None),
+        ("https://h.example.com", "a, example.com ,b", None),
+        ("https://h.example.com", "*", None),
+        ("https://h.example.com", "a,*", None),
+        ("https://10.0.0.1:8000/v1", "10.0.0.1", None),
+        ("https://[::1]:8000/v1", "::1", None),
+        ("https://[::1]:8000/v1", "[::1]", None),
+        ("https://[::1]:8000/v1", "[::1]:8000", None),
+        ("https://example.com", "h.example.com", PROXY),
+        ("https://badexample.com", "example.com", PROXY),
+        ("https://example.com.evil", "example.com", PROXY),
+        ("https://h.example.com", "", PROXY),
+        ("https://h.example.com", ",, ,.,:", PROXY),
+        ("https://[::2]", "::1", PROXY),
+        ("https://110.0.0.1", "10.0.0.1", PROXY),
+    ],
+)
+def test_no_proxy(url: str, no_proxy: str, expected: str | None) -> None:
+    """NO_PROXY lists hosts with their subdomains, which are reached directly."""
+    actual = target(base_url=url, environ={"HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy}).proxy
+
+    assert expected == actual
+
+
+def test_lower_case_no_proxy() -> None:
+    """The lower-case no_proxy wins."""
+    actual = target(base_url="https://h", environ={"ALL_PROXY": PROXY, "no_proxy": "other", "NO_PROXY": "h"}).proxy
+
+    assert PROXY == actual
+
+
+@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "http://proxy:port", "http://user:p@ss@proxy", "http://"])
+def test_environment_proxy_that_cannot_be_used(proxy: str) -> None:
+    """An environment's proxy that cannot be used is a problem of the targets that it is for."""
+    actual = problems({}, {"proxy": PROXY}, {"base_url": "http://h"}, environ={"https_proxy": proxy})
+
+    assert [
+        (
+            "targets[0].proxy",
+            "the environment's proxy for this target must be the http:// or https:// URL of a proxy; special "
+            "characters in a password as %XX; or set NO_PROXY",
+        )
+    ] == actual
