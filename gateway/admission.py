@@ -14,8 +14,7 @@ from gateway.errors import ContextLengthExceeded, InvalidRequest, TooManyTokens
 from gateway.routing import Route
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
-from gateway.wire import InputType
-from providers.base import Input, Limits, TokenIds
+from providers.base import Input, InputType, Limits, TokenIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from typing import Any
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
-from gateway.wire import InputType
-from providers.base import Limits
+from providers.base import InputType, Limits
 
 
 class ConfigError(Exception):

@@ -11,7 +11,7 @@ from gateway import contract, planning
 from gateway.policy import TABLE, Attempt
 from gateway.retry import Retry
 from gateway.routing import Target
-from providers.base import EmbedCall, Embeddings, Fault, Input
+from providers.base import EmbedCall, Embeddings, Fault, Input, InputType
 
 TRY_SECONDS: Final = 20.0
 """Longest single try where the target names none."""
@@ -31,7 +31,7 @@ class Job:
     dimensions: int
     kept: int | None = None
     sent_dimensions: int | None = None
-    input_type: str | None = None
+    input_type: InputType | None = None
     user: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

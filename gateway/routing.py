@@ -12,8 +12,7 @@ from gateway.auth import Caller
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
-from gateway.wire import InputType
-from providers.base import EmbedCall, Embeddings, Fault, Limits
+from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits
 
 ROLE_SUFFIXES: Final[Mapping[str, InputType]] = {":query": "query", ":document": "document"}
 

@@ -15,8 +15,8 @@ from gateway import checks
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
-from gateway.wire import InputType
 from providers import PROVIDERS
+from providers.base import InputType
 
 
 def _inside(check: Callable[[str], str]) -> AfterValidator:

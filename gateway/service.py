@@ -14,7 +14,8 @@ from gateway.dispatch import Delivery, Dispatcher, Job
 from gateway.record import Record
 from gateway.routing import Route, Routes, in_order
 from gateway.tokens import Counter
-from gateway.wire import EmbeddingsRequest, InputType
+from gateway.wire import EmbeddingsRequest
+from providers.base import InputType
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from typing import Any, Final, Literal, get_args
 from gateway.errors import InvalidRequest, SpaceMismatch
 from gateway.inputs import kind, parse_input, quoted
 from providers import codec
-from providers.base import Input
+from providers.base import Input, InputType
 
 EncodingFormat = Literal["float", "base64"]
-InputType = Literal["query", "document", "classification", "clustering", "similarity"]
 
 INPUT_TYPES: Final[tuple[str, ...]] = get_args(InputType)
 MAX_METADATA_PAIRS: Final = 16

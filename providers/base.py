@@ -8,10 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 TokenIds = list[int]
 Input = str | TokenIds
+InputType = Literal["query", "document", "classification", "clustering", "similarity"]
+"""What a vector is for, in the gateway's words; each provider has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class EmbedCall:
     model: str
     inputs: Sequence[Input] = field(repr=False)
     dimensions: int | None = None
-    input_type: str | None = None
+    input_type: InputType | None = None
     user: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -37,6 +39,8 @@ class Endpoint:
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
+    api_version: str | None = None
+    region: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     base64: bool = False
@@ -132,6 +136,14 @@ class Provider:
     limits: Limits = Limits()
     token_ids: bool = False
     """Whether the service takes token ids at all."""
+    base64: bool = False
+    """Whether it is known to answer base64 of float32 when asked."""
+    shortens: bool = True
+    """Whether it has a field for shorter vectors."""
+    roles: frozenset[InputType] = frozenset()
+    """The input types that it tells apart; empty where it tells none."""
+    needs_role: bool = False
+    """Whether it refuses a call that names no input type."""
 
 
 class Engine(Protocol):

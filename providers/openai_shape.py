@@ -12,8 +12,6 @@ from typing import Any, Final
 from providers import codec
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
 
-OWNED: Final = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
-
 LONGEST_WAIT: Final = 86_400.0
 """Seconds; a hint beyond a day says no more than a day."""
 
@@ -29,22 +27,27 @@ def versioned(base_url: str, version: str = "v1") -> str:
     return f"{root}/{version}"
 
 
-def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
-    """`input` is always a list, so that one text and many travel the same way."""
-    own: dict[str, Any] = {"model": call.model, "input": list(call.inputs)}
-    if endpoint.base64:
-        own["encoding_format"] = "base64"
-    if call.dimensions is not None:
-        own["dimensions"] = call.dimensions
-    if call.user is not None:
-        own["user"] = call.user
+def post(url: str, own: Mapping[str, Any], call: EmbedCall, endpoint: Endpoint) -> Request:
+    """A POST whose body is the target's `extra_body`, the client's fields and the adapter's own, each over the last.
+
+    The key goes out as a bearer token. Headers of the configuration come first, so that none replaces it.
+    """
+    return posted(url, own, call, endpoint, bearer(endpoint))
+
+
+def posted(
+    url: str, own: Mapping[str, Any], call: EmbedCall, endpoint: Endpoint, credentials: Mapping[str, str]
+) -> Request:
+    """The same for a service that wants its credentials in headers of its own."""
     body: dict[str, Any] = {}
     for layer in (endpoint.extra_body, call.extra, own):  # `merged` leaves out the nulls of each
         body = codec.merged(body, layer)
-    headers = {**JSON_HEADERS, **{name.lower(): value for name, value in endpoint.headers.items()}}
-    if endpoint.api_key is not None:
-        headers["authorization"] = f"Bearer {endpoint.api_key}"
-    return Request("POST", f"{versioned(endpoint.base_url)}/embeddings", headers, codec.write_json(body))
+    configured = {name.lower(): value for name, value in endpoint.headers.items()}
+    return Request("POST", url, {**JSON_HEADERS, **configured, **credentials}, codec.write_json(body))
+
+
+def bearer(endpoint: Endpoint) -> dict[str, str]:
+    return {} if endpoint.api_key is None else {"authorization": f"Bearer {endpoint.api_key}"}
 
 
 def parse_response(response: Response) -> Embeddings | Fault:

@@ -15,7 +15,7 @@ from gateway.auth import Caller
 from gateway.dimensions import Dimensions
 from gateway.errors import GatewayError, InvalidRequest, ModelNotFound
 from gateway.routing import Route, Routes, Target, in_order
-from gateway.wire import InputType
+from providers.base import InputType
 from tests.fakes.backends import FakeBackend
 
 ANYONE = Caller("k1", "anyone", ("*",))
