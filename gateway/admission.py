@@ -116,8 +116,9 @@ class _Sizes:
         return [item for item, size in enumerate(self.tokens) if size > limit]
 
     def least(self, item: int) -> int:
+        """A cheap lower bound; 0 for those whose number is known, which is then said as it is."""
         what = self._inputs[item]
-        return self.tokens[item] if item in self._exact or not isinstance(what, str) else self._counter.least(what)
+        return 0 if item in self._exact or not isinstance(what, str) else self._counter.least(what)
 
     async def count(self, items: Iterable[int]) -> None:
         """Counts those that are not exact yet."""

@@ -52,16 +52,31 @@ class House:
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
     upstream = Upstream()
+    return House(config, gateway(config, upstream), store(config), upstream, Running())
+
+
+def gateway(config: Config, upstream: Upstream) -> Gateway:
+    """The routes with their backends, without the state that only callers need. Raises BuildError."""
     engines = _Engines()
     routes = [_route(model, engines, upstream) for model in config.models]
-    counters: dict[str, Counter] = {route.tokenizer: tokens.counter(route.tokenizer) for route in routes}
-    gateway = Gateway(
+    return Gateway(
         routes=Routes(routes),
-        counters=counters,
+        counters={route.tokenizer: _counter(route) for route in routes},
         dispatcher=Dispatcher(Retry(_loop_clock, asyncio.sleep, random.random), _loop_clock),
         random=random.random,
     )
-    return House(config, gateway, store(config), upstream, Running())
+
+
+def _counter(route: Route) -> Counter:
+    try:
+        return tokens.counter(route.tokenizer)
+    except ValueError as error:
+        raise BuildError(f"models.{route.alias}.tokenizer: {error}") from None
+    except ImportError:
+        raise BuildError(
+            f"models.{route.alias}.tokenizer: a tokenizer.json needs the package's extra: "
+            'pip install "embedding-gateway[local]".'
+        ) from None
 
 
 def store(config: Config) -> Store:

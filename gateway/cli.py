@@ -20,6 +20,7 @@ from gateway.config import Config, ConfigError
 from gateway.errors import GatewayError
 from gateway.record import Record
 from gateway.store import StoreError
+from gateway.upstream import Upstream
 from gateway.wire import parse_request
 
 DEFAULT_FILE: Final = pathlib.Path("gateway.yaml")
@@ -73,7 +74,7 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
     try:
         with serving.listen(server.host, server.port) as listener:
             serving.serve(loaded, listener, announce=lambda: _announce(loaded, serving.url(listener)))
-    except (StoreError, serving.ListenError) as error:
+    except (build.BuildError, StoreError, serving.ListenError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         pass  # Ctrl-C is how a person stops it
@@ -111,20 +112,21 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
     loaded = _load(file)
 
     async def run() -> bytes:
-        house = build.house(loaded)
+        upstream = Upstream()
         try:
             clock = asyncio.get_running_loop().time
             request = parse_request(json.dumps({"model": model, "input": text}).encode())  # as strict as the endpoint
             caller = Caller("cli", "cli", ("*",))
             deadline = clock() + loaded.server.timeout
-            result = await house.gateway.embed(request, caller, deadline, Record("cli", clock, clock()))
+            record = Record("cli", clock, clock())
+            result = await build.gateway(loaded, upstream).embed(request, caller, deadline, record)
             return result_body(result, "float")
         finally:
-            await house.close()
+            await upstream.close()
 
     try:
         click.echo(asyncio.run(run()))
-    except (GatewayError, build.BuildError, StoreError) as error:
+    except (GatewayError, build.BuildError) as error:
         _fail(str(error))
 
 

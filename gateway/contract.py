@@ -38,12 +38,12 @@ def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = N
 def _in_order(answer: Embeddings) -> list[bytes] | Fault:
     if answer.indexes is None:
         return list(answer.vectors)
-    ordered: list[bytes | None] = [None] * len(answer.vectors)
+    if sorted(answer.indexes) != list(range(len(answer.vectors))):
+        return _breach("the indexes of the vectors are not those of the inputs, each once")
+    ordered = list(answer.vectors)
     for index, vector in zip(answer.indexes, answer.vectors, strict=True):
-        if not 0 <= index < len(ordered) or ordered[index] is not None:
-            return _breach("the indexes of the vectors are not those of the inputs, each once")
         ordered[index] = vector
-    return [vector for vector in ordered if vector is not None]
+    return ordered
 
 
 def shortened(vectors: Sequence[bytes], dimensions: int) -> list[bytes]:

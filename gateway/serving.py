@@ -39,8 +39,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError as error:
-        raise ListenError(f"The host `{host}` is no address of this machine: {error.strerror}.") from None
+    except (OSError, UnicodeError):
+        raise ListenError(f"The host `{host}` is no address of this machine.") from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,38 +62,47 @@ def url(listener: socket.socket) -> str:
 
 
 def serve(config: Config, listener: socket.socket, announce: Callable[[], None]) -> None:
-    """Serves until a stop signal, in this process or in `server.workers` of them."""
-    server = config.server
-    settings = uvicorn.Config(
-        functools.partial(_application, config),
+    """Serves until a stop signal, in this process or in `server.workers` of them.
+
+    Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
+    """
+    if config.server.workers > 1:
+        announce()
+        Multiprocess(_settings(config, functools.partial(_in_worker, config)), sockets=[listener]).run()
+        return
+    application = _application(config)
+    announce()
+    uvicorn.Server(_settings(config, lambda: application)).run(sockets=[listener])
+
+
+def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Config:
+    return uvicorn.Config(
+        factory,
         factory=True,
         http=EnvelopeProtocol,
         ws="none",
-        workers=server.workers,
+        workers=config.server.workers,
         backlog=BACKLOG,
         log_config=logs.configuration(),
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=server.drain / 2,  # type: ignore[arg-type]  # uvicorn hands it to asyncio as it is
+        timeout_graceful_shutdown=config.server.drain / 2,  # type: ignore[arg-type]  # which goes to asyncio as it is
     )
-    if server.workers > 1:
-        announce()
-        Multiprocess(settings, sockets=[listener]).run()
-        return
-    settings.load()  # what cannot be built is said before anything is announced
-    announce()
-    uvicorn.Server(settings).run(sockets=[listener])
 
 
 def _application(config: Config) -> Starlette:
-    try:
-        house = build.house(config)
-    except (build.BuildError, StoreError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 (in a worker there is no one else to tell it)
-        raise SystemExit(STARTUP_FAILURE) from None
+    house = build.house(config)
     return build.web(house, draining(house.running, config.server.drain / 2))
+
+
+def _in_worker(config: Config) -> Starlette:
+    try:
+        return _application(config)
+    except (build.BuildError, StoreError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
+        raise SystemExit(STARTUP_FAILURE) from None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -80,12 +81,17 @@ class GatewayProcess:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stderr.splitlines()]
+        return [json.loads(line) for line in self.stderr.splitlines(keepends=True) if line.endswith("\n")]
 
     def request_log(self, request_id: str) -> dict[str, Any]:
-        """The one line of a request."""
-        (line,) = (line for line in self.log if line.get("event") == "request" and line["id"] == request_id)
-        return line
+        """The one line of a request, which is written when its answer has gone out."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            lines = [line for line in self.log if line.get("event") == "request" and line["id"] == request_id]
+            if lines:
+                (line,) = lines
+                return line
+        raise AssertionError(f"{request_id} was not logged")
 
     def client(self, key: str | None = KEY, **options: Any) -> httpx.Client:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,67 +11,59 @@ import pytest
 
 from gateway import checks
 
-ACCEPTED: list[tuple[Callable[[Any], object], object]] = [
-    *((checks.model_name, name) for name in ("m", "bge-m3:567m", "BAAI/bge", "v1.5", "日本", "~", "x" * 200)),
-    *((checks.prompt, text) for text in ("{text}", "query: {text}", "{text} {title}", "a\n{text}")),
-    *((checks.provider, name) for name in ("openai", "static")),
-    (checks.sha256, "0123456789abcdef" * 4),
-    *((checks.moment, text) for text in ("2027-01-31", "2027-01-31T10:00:00Z", None, [], datetime.date(2027, 1, 31))),
-    *((checks.sqlite_url, url) for url in ("sqlite:///gateway.db", "sqlite:////var/lib/g.db", "sqlite:///~/g.db")),
-    *((checks.origin, text) for text in ("*", "https://app.example.com", "http://localhost:3000")),
-    *((checks.http_url, url) for url in ("http://h", "https://h:1/v1", "http://[::1]:80/v1/", "http://10.0.0.1/a@b")),
-    *((checks.proxy_url, url) for url in ("http://h", "https://h:1/", "http://u:p%40@h:3128", "http://u@[::1]:1")),
-    *((checks.header_name, name) for name in ("X-Team", "authorization", "expires", "x_1")),
-    *((checks.header_value, text) for text in ("", "a b\tc", "Bearer x", "ümlaut".encode().hex())),
-    *((checks.json_fields, body) for body in ({}, {"a": [1, 0.5, None, True, {"b": "c"}]})),
-]
+Check = Callable[[Any], object]
 
-REFUSED: list[tuple[Callable[[Any], object], object, str]] = [
-    *((checks.model_name, name, "1 to 200 printable characters") for name in ("", "a b", "a\n", "x" * 201, "\u200b")),
-    *((checks.prompt, text, "`{text}` exactly once") for text in ("", "query:", "{text}{text}", "{ text }")),
-    *((checks.provider, name, "there are `openai`, `static`") for name in ("", "OpenAI", "opanai")),
-    *(
-        (checks.sha256, text, "64 lower-case hex digits")
-        for text in ("", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n")
-    ),
-    *((checks.moment, value, "like 2027-01-31") for value in (20270131, 1.5, True, "20270131", "2027", "soon", "")),
-    *(
-        (checks.sqlite_url, url, "sqlite:///FILE")
-        for url in ("", "gateway.db", "sqlite:///", "sqlite://g", "redis://h")
-    ),
-    *((checks.origin, text, "an origin") for text in ("", "app.example.com", "https://a/", "https://", "ftp://a")),
-    *(
-        (checks.http_url, url, "must be an http:// or https:// URL")
-        for url in ("", "h", "ftp://h", "http://", "http://u:p@h", "http://h?a", "http://h#a", "http://h /", "HTTP//h")
-    ),
-    *(
-        (checks.http_url, url, "must be an http:// or https:// URL")
-        for url in ("http://:80", "http://h:port", "http://h:65536", "http://h:0", "http://[::1", "http://[x]")
-    ),
-    *(
-        (checks.proxy_url, url, "must be the http:// or https:// URL of a proxy")
-        for url in ("", "proxy:3128", "socks5://h:1", "http://u:p/q@h", "http://u:p@q@h", "http://h/path", "http://h:x")
-    ),
-    *((checks.header_name, name, "must be a header name") for name in ("", "a b", "a:b", "ü", "a\n", "${A}")),
-    *((checks.header_name, name, "belongs to the HTTP client") for name in ("Host", "Content-Length", "connection")),
-    *((checks.header_value, text, "printable ASCII") for text in ("ü", "a\n", "a\r\nb: c", "\x00", " a", "a\t")),
-    *(
-        (checks.json_fields, {"a": [value]}, "what JSON can say")
-        for value in (datetime.date(2027, 1, 31), b"x", float("nan"), float("-inf"))
-    ),
-]
+ACCEPTED: dict[Check, list[object]] = {
+    checks.model_name: ["m", "bge-m3:567m", "BAAI/bge", "v1.5", "日本", "~", "x" * 200],
+    checks.prompt: ["{text}", "query: {text}", "{text} {title}", "a\n{text}"],
+    checks.provider: ["openai", "static"],
+    checks.sha256: ["0123456789abcdef" * 4],
+    checks.moment: ["2027-01-31", "2027-01-31T10:00:00Z", None, [], datetime.date(2027, 1, 31)],
+    checks.sqlite_url: ["sqlite:///gateway.db", "sqlite:////var/lib/g.db", "sqlite:///~/g.db"],
+    checks.origin: ["*", "https://app.example.com", "http://localhost:3000"],
+    checks.http_url: ["http://h", "https://h:1/v1", "http://[::1]:80/v1/", "http://10.0.0.1/a@b"],
+    checks.proxy_url: ["http://h", "https://h:1/", "http://u:p%40@h:3128", "http://u@[::1]:1"],
+    checks.header_name: ["X-Team", "authorization", "expires", "x_1"],
+    checks.header_value: ["", "a b\tc", "Bearer x", "~!"],
+    checks.json_fields: [{}, {"a": [1, 0.5, None, True, {"b": "c"}]}],
+}
+
+REFUSED: dict[tuple[Check, str], list[object]] = {
+    (checks.model_name, "1 to 200 printable characters"): ["", "a b", "a\n", "x" * 201, "\u200b"],
+    (checks.prompt, "`{text}` exactly once"): ["", "query:", "{text}{text}", "{ text }"],
+    (checks.provider, "there are `openai`, `static`"): ["", "OpenAI", "opanai"],
+    (checks.sha256, "64 lower-case hex digits"): ["", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n"],
+    (checks.moment, "like 2027-01-31"): [20270131, 1.5, True, "20270131", "2027", "soon", ""],
+    (checks.sqlite_url, "sqlite:///FILE"): ["", "gateway.db", "sqlite:///", "sqlite://g", "redis://h"],
+    (checks.origin, "an origin"): ["", "app.example.com", "https://a/", "https://", "ftp://a"],
+    (checks.http_url, "must be an http:// or https:// URL"): [
+        *("", "h", "ftp://h", "http://", "http://u:p@h", "http://h?a", "http://h#a", "http://h /", "HTTP//h"),
+        *("http://:80", "http://h:port", "http://h:65536", "http://h:0", "http://[::1", "http://[x]", "http://h\n"),
+    ],
+    (checks.proxy_url, "must be the http:// or https:// URL of a proxy"): [
+        *("", "proxy:3128", "socks5://h:1", "http://u:p/q@h", "http://u:p@q@h", "http://h/path", "http://h:x"),
+    ],
+    (checks.header_name, "must be a header name"): ["", "a b", "a:b", "ü", "a\n", "${A}"],
+    (checks.header_name, "belongs to the HTTP client"): ["Host", "Content-Length", "connection"],
+    (checks.header_value, "printable ASCII"): ["ü", "a\n", "a\r\nb: c", "\x00", " a", "a\t"],
+    (checks.json_fields, "what JSON can say"): [
+        {"a": [value]} for value in (datetime.date(2027, 1, 31), b"x", float("nan"), float("-inf"))
+    ],
+}
 
 
-@pytest.mark.parametrize(("check", "value"), ACCEPTED)
-def test_accepted(check: Callable[[Any], object], value: object) -> None:
+@pytest.mark.parametrize(("check", "value"), [(check, value) for check, values in ACCEPTED.items() for value in values])
+def test_accepted(check: Check, value: object) -> None:
     """A right value is handed on as it is."""
     actual = check(value)
 
     assert value is actual
 
 
-@pytest.mark.parametrize(("check", "value", "words"), REFUSED)
-def test_refused(check: Callable[[Any], object], value: object, words: str) -> None:
+@pytest.mark.parametrize(
+    ("check", "words", "value"), [(*about, value) for about, values in REFUSED.items() for value in values]
+)
+def test_refused(check: Check, words: str, value: object) -> None:
     """A wrong value is refused with what it should be."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the words are what is tested
         check(value)
@@ -98,9 +91,16 @@ def test_refused(check: Callable[[Any], object], value: object, words: str) -> N
         (checks.json_fields, {"S3cret": b"S3cret"}),
     ],
 )
-def test_values_are_not_repeated(check: Callable[[Any], object], value: object) -> None:
+def test_values_are_not_repeated(check: Check, value: object) -> None:
     """A refusal does not quote what it refuses."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the words are what is tested
         check(value)
 
     assert "S3cret" not in str(caught.value)
+
+
+def test_every_check_is_tested() -> None:
+    """Each check of the room has values that it accepts beside some that it refuses."""
+    expected = {check for name, check in vars(checks).items() if inspect.isfunction(check) and not name.startswith("_")}
+
+    assert [expected, expected] == [set(ACCEPTED), {check for check, _ in REFUSED}]

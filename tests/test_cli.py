@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import signal
 import socket
 import stat
@@ -62,7 +63,7 @@ def commands(command: click.Command = main, path: tuple[str, ...] = ()) -> Itera
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
-@pytest.mark.parametrize("path", commands(), ids=" ".join)
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
 def test_help(path: tuple[str, ...], option: str) -> None:
     """Every command explains itself in a full sentence."""
     result = call(*path, option)
@@ -99,7 +100,6 @@ def test_commands() -> None:
         "keys nonsense",
         "keys create",
         "keys create app",
-        "keys create --name",
         "keys list --format json",
         "keys revoke",
         "keys revoke a b",
@@ -477,12 +477,11 @@ def test_hash_at_a_terminal() -> None:
             pass
         os.write(terminal, f"{key}\n".encode())
         printed, _ = process.communicate(timeout=30)
-    os.set_blocking(terminal, False)
-    shown = os.read(terminal, 1_000)
+    shown, _, _ = select.select([terminal], [], [], 0)
     os.close(terminal)
     os.close(keyboard)
 
-    assert (f"{key_hash(key)}\n", False) == (printed.decode(), key.encode() in shown)
+    assert (f"{key_hash(key)}\n", []) == (printed.decode(), shown)
 
 
 @pytest.mark.parametrize("command", ["list", "create --name a", "revoke a", "rotate a"])
@@ -525,10 +524,10 @@ def serving() -> Iterator[subprocess.Popen[str]]:
 def stopped(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What it says and complains of from its start to its stop."""
     assert process.stdout is not None
-    first = process.stdout.readline()  # it says everything at once
+    assert process.stderr is not None
+    first = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    rest, complaints = process.communicate(timeout=60)
-    return first + rest, complaints
+    return first + process.stdout.read(), process.stderr.read()
 
 
 def keys_in(text: str) -> set[str]:
@@ -599,16 +598,14 @@ def test_no_key_for_a_start_that_fails(folder: pathlib.Path) -> None:
     assert [] == list(folder.iterdir())
 
 
-def test_host_that_is_not_here() -> None:
-    """A host that is none of this machine's is told in one line."""
-    result = call("serve", "--host", "host.invalid", "--port", "0")
-
-    assert (1, "", True, 1) == (
-        result.exit_code,
-        result.stdout,
-        result.stderr.startswith("The host `host.invalid` is no address of this machine: "),
-        len(result.stderr.splitlines()),
+def test_address_of_others() -> None:
+    """An address that is none of this machine's is told in one line."""
+    message = (
+        "Cannot listen on 192.0.2.1 port 0: Cannot assign requested address. "
+        "Choose another with `--port` (0 takes a free one).\n"
     )
+
+    assert (1, "", message) == outcome(call("serve", "--host", "192.0.2.1", "--port", "0"))
 
 
 def test_serve_with_an_unusable_state(folder: pathlib.Path) -> None:

@@ -78,7 +78,19 @@ def test_count(vectors: list[bytes], inputs: int) -> None:
 
 @pytest.mark.parametrize(
     "indexes",
-    [[0, 1, 1], [0, 0, 2], [2, 2, 2], [0, 1, 3], [1, 2, 3], [-1, 0, 1], [0, 1, -1], [0, 1, 2**64]],
+    [
+        [0, 1, 1],
+        [0, 0, 2],
+        [2, 2, 2],
+        [0, 1, 3],
+        [1, 2, 3],
+        [-1, 0, 1],
+        [0, 1, -1],
+        [0, 1, 2**64],
+        [0, 1],
+        [0, 1, 2, 3],
+        [],
+    ],
     ids=str,
 )
 def test_indexes(indexes: list[int]) -> None:

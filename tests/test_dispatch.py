@@ -29,7 +29,7 @@ from tests.fakes.backends import (
     rightly,
     vectors_of,
 )
-from tests.fakes.clock import FakeTime
+from tests.fakes.clock import FakeTime, settle
 
 GUARD = 5.0
 """Seconds after which a test that hangs fails."""
@@ -396,8 +396,7 @@ async def test_cancelling_cancels_all() -> None:
     """When the client hangs up, every batch is cancelled."""
     backend = HangingBackend(bad="none of these", calls=5)
     running = asyncio.create_task(dispatched([target("first", backend, ONE_EACH)]))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -33,7 +33,7 @@ def said(value: object, shape: type[BaseModel] = schema.FileShape) -> dict[str, 
     return {written(path): sentence for path, sentence in faults(value, shape)}
 
 
-def target(**keys: object) -> dict[str, object]:
+def target(**keys: object) -> dict[str, Any]:
     return {"targets": [TARGET | keys]}
 
 

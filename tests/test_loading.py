@@ -26,6 +26,10 @@ def _file(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "gateway.yaml"
 
 
+def server(**keys: object) -> ServerShape:
+    return ServerShape.model_validate(keys)
+
+
 def loaded(file: pathlib.Path, text: str, **environ: str) -> Config:
     file.write_text(textwrap.dedent(text), "utf-8")
     return load(file, environ)
@@ -64,7 +68,7 @@ def test_whole_file(file: pathlib.Path) -> None:
     [target] = model.targets
 
     assert (
-        ServerShape(port=9000, max_body="1MiB"),
+        server(port=9000, max_body="1MiB"),
         "small",
         "openai/text-embedding-3-small",
         Dimensions(1536, 1, "native"),
@@ -223,12 +227,12 @@ def test_unset_variable_of_a_target(file: pathlib.Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("port: ${PORT}", ServerShape(port=9000)),
-        ("port: ${NONE:-9000}", ServerShape(port=9000)),
-        ("expose_targets: ${NO}", ServerShape(expose_targets=False)),
-        ("timeout: ${SECONDS}s", ServerShape(timeout="5s")),
-        ("max_body: ${NONE:-1MiB}", ServerShape(max_body="1MiB")),
-        ("host: ${HOST}", ServerShape(host="0.0.0.0")),
+        ("port: ${PORT}", server(port=9000)),
+        ("port: ${NONE:-9000}", server(port=9000)),
+        ("expose_targets: ${NO}", server(expose_targets=False)),
+        ("timeout: ${SECONDS}s", server(timeout="5s")),
+        ("max_body: ${NONE:-1MiB}", server(max_body="1MiB")),
+        ("host: ${HOST}", server(host="0.0.0.0")),
     ],
 )
 def test_references(file: pathlib.Path, written: str, expected: ServerShape) -> None:

@@ -82,7 +82,7 @@ def places(**keys: object) -> list[str]:
         ({"targets": [{"provider": "static", "path": "models/x"}], "dimensions": {"native": 3}}, "static/m"),
     ],
 )
-def test_space(keys: dict[str, object], expected: str) -> None:
+def test_space(keys: dict[str, Any], expected: str) -> None:
     """The space is the routing file's, else the catalogue's, else that of the only target."""
     actual = resolved(**keys).space
 
@@ -145,7 +145,7 @@ def test_provider_belongs_to_the_name() -> None:
         ("other", {"native": 3, "min": 3, "shorten": "truncate"}, Dimensions(3, 3, "truncate")),
     ],
 )
-def test_dimensions(model: str, given: dict[str, object], expected: Dimensions) -> None:
+def test_dimensions(model: str, given: dict[str, Any], expected: Dimensions) -> None:
     """What the routing file says of dimensions comes before what the catalogue says."""
     actual = resolved(targets=openai(model), dimensions=given).dimensions
 
@@ -187,7 +187,7 @@ def test_contradicted_catalogue() -> None:
         ({"allowed": [1, 769, 2]}, "models.m.dimensions.allowed[1]"),
     ],
 )
-def test_longer_than_native(given: dict[str, object], place: str) -> None:
+def test_longer_than_native(given: dict[str, Any], place: str) -> None:
     """A length beyond the native one is refused."""
     actual = problems(targets=openai("plain"), dimensions=given)
 
@@ -274,7 +274,7 @@ def test_defaults(key: str, expected: object) -> None:
         ("client_extra", [], ()),
     ],
 )
-def test_given(key: str, given: object, expected: object) -> None:
+def test_given(key: str, given: Any, expected: object) -> None:
     """What the routing file says arrives."""
     actual = getattr(resolved(targets=openai("small"), **{key: given}), key)
 

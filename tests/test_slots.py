@@ -9,6 +9,7 @@ import pytest
 
 from gateway.routing import Load
 from gateway.slots import Slots
+from tests.fakes.clock import settle
 
 GUARD = 5.0
 """Seconds after which a test that hangs fails."""
@@ -21,12 +22,6 @@ def never() -> float:
 
 def now() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def settle() -> None:
-    """Lets every task go as far as it can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 class Call:

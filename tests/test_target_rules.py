@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ PROXY = "http://proxy:3128"
 
 
 def resolve(
-    *targets: dict[str, object],
+    *targets: dict[str, Any],
     folder: pathlib.Path = pathlib.Path("/etc/gateway"),
     environ: Mapping[str, str] | None = None,
     facts: Facts | None = None,
@@ -46,7 +47,7 @@ def target(
 
 
 def problems(
-    *targets: dict[str, object],
+    *targets: dict[str, Any],
     folder: pathlib.Path = pathlib.Path("/etc/gateway"),
     environ: Mapping[str, str] | None = None,
 ) -> list[tuple[str, str]]:
@@ -101,7 +102,7 @@ def test_defaults(key: str, expected: object) -> None:
         ("timeout", "500ms", 0.5),
     ],
 )
-def test_given(key: str, given: object, expected: object) -> None:
+def test_given(key: str, given: Any, expected: object) -> None:
     """What a target says arrives."""
     actual = getattr(target(**{key: given}), key)
 
@@ -175,7 +176,7 @@ def test_local_models_have_no_wire(key: str) -> None:
         ({"provider": "static", "path": "x", "token_ids": True}, "targets[0].token_ids"),
     ],
 )
-def test_keys_of_the_other_kind(keys: dict[str, object], place: str) -> None:
+def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
     """A key that means nothing to this kind of backend is refused, as is the lack of one that it needs."""
     actual = [where for where, _ in problems(keys)]
 
@@ -266,7 +267,7 @@ def test_missing_certificates(tmp_path: pathlib.Path, name: str) -> None:
         {"environ": {"HTTPS_PROXY": "http://user:S3cret@proxy:3128"}},
     ],
 )
-def test_secrets_hide(keys: dict[str, object]) -> None:
+def test_secrets_hide(keys: dict[str, Any]) -> None:
     """A target does not show its secrets."""
     environ = keys.pop("environ", None)
     made = target(environ=environ if isinstance(environ, dict) else None, **keys)
@@ -291,7 +292,7 @@ def test_secrets_hide(keys: dict[str, object]) -> None:
         ({"base_url": "http://h", "base64": True}, True),
     ],
 )
-def test_base64(keys: dict[str, object], expected: bool) -> None:
+def test_base64(keys: dict[str, Any], expected: bool) -> None:
     """Base64 is asked for at the provider's public address; elsewhere only where the target says so."""
     actual = target(**keys).base64
 

@@ -1,6 +1,8 @@
-"""Time that passes only when somebody sleeps."""
+"""Time that passes only when somebody sleeps, and the turn that other tasks need."""
 
 from __future__ import annotations
+
+import asyncio
 
 
 class FakeTime:
@@ -16,3 +18,9 @@ class FakeTime:
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
+
+
+async def settle() -> None:
+    """Lets every task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)

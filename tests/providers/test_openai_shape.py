@@ -341,9 +341,7 @@ TREES = st.recursive(
 )
 
 
-@given(
-    TREES | TREES.map(lambda tree: {"data": tree}) | TREES.map(lambda tree: {"data": [item(0, tree)]})
-)
+@given(TREES | TREES.map(lambda tree: {"data": tree}) | TREES.map(lambda tree: {"data": [item(0, tree)]}))
 def test_any_json_is_read_or_malformed(payload: object) -> None:
     """Whatever JSON comes, reading it gives vectors or a fault."""
     assert isinstance(openai_shape.parse_response(response(payload)), Embeddings | Fault)

@@ -1,0 +1,337 @@
+"""Inputs fit a route's limits, or are refused by item; nothing is counted that need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import admission
+from gateway.admission import Admitted
+from gateway.dimensions import Dimensions
+from gateway.errors import ContextLengthExceeded, GatewayError, InvalidRequest, TooManyTokens
+from gateway.routing import Route
+from gateway.tokens import Counter, TiktokenCounter
+from gateway.vocabulary import cl100k
+from gateway.wire import InputType
+from providers.base import Input, Limits
+from tests.fakes.counters import LetterCounter, NoCounter
+
+PROMPTS: dict[InputType, str] = {"query": "q: {text}!", "document": "{text}"}
+
+
+def route(**fields: Any) -> Route:
+    limits = Limits(**{name: fields.pop(name) for name in tuple(fields) if name in Limits.__dataclass_fields__})
+    return Route("small", "our/space", Dimensions(8), [], limits, **fields)
+
+
+async def admit(
+    sent: Sequence[Input], counter: Counter | None = None, role: InputType | None = None, **fields: Any
+) -> Admitted:
+    return await admission.admit(sent, role, route(**fields), counter or LetterCounter())
+
+
+async def refusal_of(
+    sent: Sequence[Input], counter: Counter | None = None, **fields: Any
+) -> tuple[type[GatewayError], str, str | None]:
+    with pytest.raises(GatewayError) as caught:
+        await admit(sent, counter, **fields)
+    return type(caught.value), caught.value.message, caught.value.param
+
+
+def ids_of(text: str) -> list[int]:
+    return cl100k().encode(text)
+
+
+# ── how many ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("inputs", [["a", "b", "c"], [[1], [2], [3]]], ids=["texts", "ids"])
+async def test_as_many_as_the_limit(inputs: Sequence[Input]) -> None:
+    """As many inputs as the limit allows are admitted."""
+    assert inputs == (await admit(inputs, inputs=3, passes_token_ids=True)).inputs
+
+
+@pytest.mark.parametrize("inputs", [["a", "b", "c", "d"], [[1], [2], [3], [4]]], ids=["texts", "ids"])
+async def test_one_too_many(inputs: Sequence[Input]) -> None:
+    """One input more than the limit allows is refused, with both numbers."""
+    expected = "`input` holds 4 inputs; this model takes at most 3 in one request. Send them in several requests."
+
+    assert (InvalidRequest, expected, "input") == await refusal_of(inputs, inputs=3)
+
+
+async def test_too_many_are_not_counted() -> None:
+    """Inputs that are too many are not looked at."""
+    assert InvalidRequest is (await refusal_of(["a" * 9] * 4, NoCounter(), inputs=3, input_tokens=5))[0]
+
+
+# ── the tokens of one input ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_bound_is_enough() -> None:
+    """Texts whose bound is within the limits are admitted uncounted, with their bounds for sizes."""
+    admitted = await admit(["a b", "aaaaa"], NoCounter(), input_tokens=5, request_tokens=8)
+
+    assert Admitted(["a b", "aaaaa"], [3, 5]) == admitted
+
+
+async def test_no_limits() -> None:
+    """Without limits nothing is counted."""
+    assert [1000] == (await admit(["a" * 1000], NoCounter())).sizes
+
+
+async def test_only_doubtful_texts_are_counted() -> None:
+    """Only texts whose bound is over the limit are counted."""
+    counter = LetterCounter()
+    await admit(["a b c d", "abc", "a  "], counter, input_tokens=4)
+
+    assert ["a b c d"] == counter.counted
+
+
+@pytest.mark.parametrize("text", ["abcde", "abcde  ", "a b c d e"])
+async def test_at_the_limit(text: str) -> None:
+    """A text of exactly as many tokens as the limit allows is admitted."""
+    assert [5] == (await admit([text], input_tokens=5)).sizes
+
+
+async def test_one_token_over() -> None:
+    """A text of one token more than the limit allows is refused, with its item and both numbers."""
+    expected = "`input[1]` has 6 tokens (letters); this model takes at most 5 in one input. Split it into shorter ones."
+
+    assert (ContextLengthExceeded, expected, "input") == await refusal_of(["abc", "abcdef", "abc"], input_tokens=5)
+
+
+async def test_first_item_over() -> None:
+    """Of several texts over the limit the first is named."""
+    assert "`input[1]` has 6" in (await refusal_of(["a", "abcdef", "abcdefg"], input_tokens=5))[1]
+
+
+async def test_surely_over() -> None:
+    """A text that even its least bound has over the limit is refused uncounted."""
+    expected = (
+        "`input[1]` has at least 6 tokens (nothing); this model takes at most 5 in one input. "
+        "Split it into shorter ones."
+    )
+
+    assert (ContextLengthExceeded, expected, "input") == await refusal_of(["a", "b" * 24], NoCounter(), input_tokens=5)
+
+
+async def test_unbounded() -> None:
+    """Where a tokenizer has no bound, every text is counted once."""
+    counter = LetterCounter(bounded=False)
+    admitted = await admit(["a b", "c  d"], counter, input_tokens=2, request_tokens=4)
+
+    assert ([2, 2], ["a b", "c  d"]) == (admitted.sizes, counter.counted)
+
+
+async def test_unbounded_over() -> None:
+    """Where a tokenizer has no bound, a text over the limit is refused with its exact number."""
+    refusal = await refusal_of(["a", "abcdef" * 10], LetterCounter(bounded=False), input_tokens=5)
+
+    assert "`input[1]` has 60 tokens (letters)" in refusal[1]
+
+
+# ── the tokens of all ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_sum_at_the_limit() -> None:
+    """Texts whose exact sum is at the limit are admitted."""
+    assert [3, 3] == (await admit(["a b c", "a b c"], request_tokens=6)).sizes
+
+
+async def test_sum_over() -> None:
+    """Texts whose exact sum is one over the limit are refused, with both numbers."""
+    expected = (
+        "The inputs have 7 tokens in all (letters); this model takes at most 6 in one request. "
+        "Send them in several requests."
+    )
+
+    assert (TooManyTokens, expected, "input") == await refusal_of(["a b c", "a b c d"], request_tokens=6)
+
+
+async def test_nothing_is_counted_twice() -> None:
+    """A text that was counted for its own sake is not counted again for the sum."""
+    counter = LetterCounter()
+    await admit(["a b c d e", "ab"], counter, input_tokens=6, request_tokens=7)
+
+    assert ["a b c d e"] == counter.counted
+
+
+async def test_all_are_counted_for_the_sum() -> None:
+    """Where the bounds' sum is over the limit, every text is counted, once."""
+    counter = LetterCounter()
+    await admit(["a b c d e", "a b", "c d"], counter, input_tokens=6, request_tokens=9)
+
+    assert ["a b", "a b c d e", "c d"] == sorted(counter.counted)
+
+
+@given(
+    st.lists(st.text("ab ", min_size=1, max_size=12), min_size=1, max_size=6),
+    st.none() | st.integers(1, 12),
+    st.none() | st.integers(1, 40),
+    st.booleans(),
+)
+async def test_admitted_or_over(
+    texts: list[str], input_tokens: int | None, request_tokens: int | None, bounded: bool
+) -> None:
+    """Texts are refused if, and only if, their exact counts are over a limit."""
+    exact = [text.count("a") + text.count("b") for text in texts]
+    over = (input_tokens is not None and max(exact) > input_tokens) or (
+        request_tokens is not None and sum(exact) > request_tokens
+    )
+    try:
+        await admit(texts, LetterCounter(bounded=bounded), input_tokens=input_tokens, request_tokens=request_tokens)
+        refused = False
+    except InvalidRequest:
+        refused = True
+
+    assert over == refused
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+async def test_estimates_never_refuse(bounded: bool) -> None:
+    """Another tokenizer's count is no reason to refuse anything."""
+    counter = LetterCounter(exact=False, bounded=bounded)
+
+    assert [24, 1] == (await admit(["b" * 24, "a"], counter, input_tokens=5, request_tokens=6)).sizes
+
+
+@pytest.mark.parametrize(("text", "limit", "expected"), [("hello world", 2, [2]), ("a" * 8192, 8192, [8192])])
+async def test_real_tokens(text: str, limit: int, expected: list[int]) -> None:
+    """cl100k counts what its bound cannot tell."""
+    assert expected == (await admit([text], TiktokenCounter(cl100k()), input_tokens=limit)).sizes
+
+
+async def test_surely_over_for_real() -> None:
+    """A text that no tokenization by cl100k could make short enough is refused by its length alone."""
+    refusal = await refusal_of(["x" * 128 * 11], TiktokenCounter(cl100k()), input_tokens=10)
+
+    assert "`input[0]` has at least 11 tokens (cl100k_base)" in refusal[1]
+
+
+# ── prompts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"), [(None, ["a", "b"]), ("query", ["q: a!", "q: b!"]), ("document", ["a", "b"])]
+)
+async def test_prompts(role: InputType | None, expected: list[str]) -> None:
+    """The role's prompt goes around every text."""
+    assert expected == (await admit(["a", "b"], role=role, prompts=PROMPTS)).inputs
+
+
+async def test_braces_in_a_text() -> None:
+    """A text is put into the prompt as it is, whatever it holds."""
+    assert ["q: {text} {0} %s!"] == (await admit(["{text} {0} %s"], role="query", prompts=PROMPTS)).inputs
+
+
+async def test_prompt_counts() -> None:
+    """A prompt's tokens count, too."""
+    assert ContextLengthExceeded is (await refusal_of(["abc"], role="query", prompts=PROMPTS, input_tokens=3))[0]
+
+
+# ── token ids ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_ids_pass() -> None:
+    """Where every target reads them alike, token ids stay as they came, and each is one token."""
+    inputs = [ids_of("hello world"), [100257]]
+
+    assert Admitted(inputs, [2, 1], []) == await admit(inputs, NoCounter(), passes_token_ids=True)
+
+
+async def test_ids_are_decoded() -> None:
+    """Elsewhere token ids become the text that they stand for."""
+    admitted = await admit([ids_of("naïve café ☕"), ids_of("日本語")])
+
+    assert ["naïve café ☕", "日本語"] == admitted.inputs
+
+
+async def test_ids_with_a_prompt() -> None:
+    """Where a prompt goes around them, token ids become text even if they could pass."""
+    admitted = await admit([ids_of("hello")], role="query", prompts=PROMPTS, passes_token_ids=True)
+
+    assert ["q: hello!"] == admitted.inputs
+
+
+async def test_cut_items() -> None:
+    """Inputs that lost half a character at an edge are reported."""
+    whole, half = ids_of("good 🦄"), ids_of("good 🦄")[:-1]
+
+    assert Admitted(["good 🦄", "good ", "good "], [6, 5, 5], [1, 2]) == await admit([whole, half, half])
+
+
+async def test_passed_ids_are_not_cut() -> None:
+    """Half a character in ids that pass is for the upstream to read."""
+    half = ids_of("good 🦄")[:-1]
+
+    assert Admitted([half], [len(half)], []) == await admit([half], passes_token_ids=True)
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["decoded", "passed"])
+async def test_unknown_ids(passes: bool) -> None:
+    """An id outside the vocabulary is refused with its item."""
+    expected = "`input[1]`: The token id at position 2 is not in the vocabulary of `cl100k_base`."
+    refusal = await refusal_of([[1], [1, 2, 100_300], [100_300]], passes_token_ids=passes)
+
+    assert (InvalidRequest, expected, "input") == refusal
+
+
+async def test_ids_that_are_no_text() -> None:
+    """Ids whose bytes are no text are refused with their item."""
+    middle = ids_of("🦄")[:1] + ids_of("hello")
+    refusal = await refusal_of([ids_of("a"), middle])
+
+    assert "`input[1]`: The token ids are no text in `cl100k_base`" in refusal[1]
+
+
+async def test_ids_refused() -> None:
+    """A route may refuse token ids altogether."""
+    expected = (InvalidRequest, "This model takes texts, not token ids.", "input")
+
+    assert expected == await refusal_of([[1]], client_tokens="reject", passes_token_ids=True)
+
+
+async def test_texts_where_ids_are_refused() -> None:
+    """A route that refuses token ids takes texts."""
+    assert ["a"] == (await admit(["a"], client_tokens="reject")).inputs
+
+
+async def test_ids_over() -> None:
+    """Ids over the limit of one input are refused by their exact number."""
+    refusal = await refusal_of([[1] * 5, [1] * 6], NoCounter(), input_tokens=5, passes_token_ids=True)
+
+    assert "`input[1]` has 6 tokens" in refusal[1]
+
+
+async def test_sum_of_ids_over() -> None:
+    """Ids over the limit of a request are refused by their exact number."""
+    refusal = await refusal_of([[1] * 4] * 2, NoCounter(), request_tokens=7, passes_token_ids=True)
+
+    assert (TooManyTokens, True) == (refusal[0], "The inputs have 8 tokens" in refusal[1])
+
+
+async def test_ids_are_not_refused_by_an_estimate() -> None:
+    """Where the model's own tokenizer is not known, ids are not refused for their number either."""
+    admitted = await admit([[1] * 6], LetterCounter(exact=False), input_tokens=5, passes_token_ids=True)
+
+    assert [6] == admitted.sizes
+
+
+# ── what is counted for usage, what is shown ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"), [(["a b", "", "c"], 3), ([[1, 2], [3]], 3), (["a b", [1, 2]], 4), ([], 0)], ids=str
+)
+async def test_count_all(inputs: Sequence[Input], expected: int) -> None:
+    """The tokens of all inputs are their counts and their ids."""
+    assert expected == await admission.count_all(inputs, LetterCounter())
+
+
+def test_inputs_are_not_shown() -> None:
+    """What is admitted shows no text."""
+    assert "secret" not in repr(Admitted(["secret"], [1]))

@@ -1,0 +1,254 @@
+"""A service over HTTP and an engine in this process are asked by the same method."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.backends import ANSWER_BYTES, ANSWER_BYTES_PER_INPUT, INLINE_BYTES, Local, Remote
+from gateway.routing import Load
+from gateway.upstream import Upstream, Via
+from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
+from providers.openai import OPENAI
+from tests.fakes.backends import ProviderMistake, rightly, vector
+from tests.fakes.clock import settle
+
+KEY = "sk-upstream-secret-0123456789"
+ENDPOINT = Endpoint("https://host/v1", KEY)
+VIA = Via(proxy="http://proxy:3128")
+CALL = EmbedCall("small", ["a", "b"])
+RIGHT = {"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [3, 4]}], "usage": {"prompt_tokens": 2}}
+
+
+def soon() -> float:
+    """A deadline that no test reaches."""
+    return asyncio.get_running_loop().time() + 60
+
+
+def response(status: int, payload: object) -> Response:
+    return Response(status, {"retry-after": "3"}, json.dumps(payload).encode())
+
+
+class FakeUpstream(Upstream):
+    """Gives one outcome to every request, once it may."""
+
+    def __init__(self, outcome: Response | Fault) -> None:
+        super().__init__()
+        self.sent: list[tuple[Request, Via, float, int]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self._outcome = outcome
+
+    async def send(self, request: Request, via: Via, deadline: float, max_answer: int) -> Response | Fault:
+        self.sent.append((request, via, deadline, max_answer))
+        await self.open.wait()
+        return self._outcome
+
+
+def remote(upstream: Upstream, endpoint: Endpoint = ENDPOINT, max_concurrency: int = 2) -> Remote:
+    return Remote(OPENAI, endpoint, upstream, VIA, max_concurrency)
+
+
+# ── a service ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_request() -> None:
+    """The provider's request goes upstream on the target's way, before the deadline."""
+    upstream = FakeUpstream(response(200, RIGHT))
+    deadline = soon()
+    await remote(upstream).embed(CALL, deadline)
+
+    assert [
+        (OPENAI.build_request(CALL, ENDPOINT), VIA, deadline, ANSWER_BYTES + 2 * ANSWER_BYTES_PER_INPUT)
+    ] == upstream.sent
+
+
+@pytest.mark.parametrize("status", [200, 201, 299])
+async def test_answer(status: int) -> None:
+    """An answer of success is read by the provider."""
+    expected = Embeddings([vector(1, 2), vector(3, 4)], [0, 1], 2)
+
+    assert expected == await remote(FakeUpstream(response(status, RIGHT))).embed(CALL, soon())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (199, FaultKind.BROKEN),
+        (300, FaultKind.MISCONFIGURED),
+        (400, FaultKind.REJECTED),
+        (429, FaultKind.THROTTLED),
+        (500, FaultKind.BROKEN),
+    ],
+)
+async def test_error(status: int, kind: FaultKind) -> None:
+    """Any other answer is an error, which the provider reads, too."""
+    outcome = await remote(FakeUpstream(response(status, {"error": "No."}))).embed(CALL, soon())
+
+    assert Fault(kind, "No.", status, 3.0) == outcome
+
+
+async def test_fault() -> None:
+    """A fault of the exchange is handed on."""
+    fault = Fault(FaultKind.TIMEOUT, "it did not answer in time")
+
+    assert fault is await remote(FakeUpstream(fault)).embed(CALL, soon())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        (ENDPOINT, Fault(FaultKind.MISCONFIGURED, "Wrong key [hidden]: [hidden].", 401, 3.0)),
+        (Endpoint("https://host/v1"), Fault(FaultKind.MISCONFIGURED, f"Wrong key {KEY}: {KEY}.", 401, 3.0)),
+        (Endpoint("https://host/v1", "another"), Fault(FaultKind.MISCONFIGURED, f"Wrong key {KEY}: {KEY}.", 401, 3.0)),
+    ],
+    ids=["its own", "none", "another"],
+)
+async def test_key_in_a_message(endpoint: Endpoint, expected: Fault) -> None:
+    """The target's own key is hidden wherever an upstream quotes it."""
+    upstream = FakeUpstream(response(401, {"error": {"message": f"Wrong key {KEY}: {KEY}."}}))
+
+    assert expected == await remote(upstream, endpoint).embed(CALL, soon())
+
+
+async def test_no_slot() -> None:
+    """When no slot becomes free before the deadline, the upstream is not asked."""
+    upstream = FakeUpstream(response(200, RIGHT))
+    upstream.open.clear()
+    backend = remote(upstream, max_concurrency=1)
+    running = asyncio.create_task(backend.embed(CALL, soon()))
+    await settle()
+    outcome = await backend.embed(CALL, asyncio.get_running_loop().time())
+    upstream.open.set()
+    await running
+
+    assert (Fault(FaultKind.NO_SLOT, "no slot became free in time"), 1) == (outcome, len(upstream.sent))
+
+
+async def test_load() -> None:
+    """A service's load is its calls that run and wait."""
+    upstream = FakeUpstream(response(200, RIGHT))
+    upstream.open.clear()
+    backend = remote(upstream, max_concurrency=2)
+    running = [asyncio.create_task(backend.embed(CALL, soon())) for _ in range(5)]
+    await settle()
+    load = backend.load
+    upstream.open.set()
+    await asyncio.gather(*running)
+
+    assert (Load(waiting=3, running=2, slots=2), Load(waiting=0, running=0, slots=2)) == (load, backend.load)
+
+
+async def test_hanging_up_frees_the_slot() -> None:
+    """A cancelled call gives its slot back."""
+    upstream = FakeUpstream(response(200, RIGHT))
+    upstream.open.clear()
+    backend = remote(upstream)
+    running = asyncio.create_task(backend.embed(CALL, soon()))
+    await settle()
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert Load(waiting=0, running=0, slots=2) == backend.load
+
+
+# ── an engine ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FakeEngine:
+    """Notes in which thread it is asked."""
+
+    dimensions = 8
+
+    def __init__(self, mistake: type[Exception] | None = None) -> None:
+        self.threads: list[int] = []
+        self._mistake = mistake
+
+    def embed(self, texts: Sequence[str]) -> Embeddings | Fault:
+        self.threads.append(threading.get_ident())
+        if self._mistake is not None:
+            raise self._mistake
+        return rightly(EmbedCall("small", texts))
+
+
+def call(*texts: str) -> EmbedCall:
+    return EmbedCall("small", texts)
+
+
+@pytest.mark.parametrize("size", [1, INLINE_BYTES])
+async def test_engine(size: int) -> None:
+    """An engine's vectors are handed on, whether they are many or few."""
+    texts = call("a" * size, "b")
+
+    assert rightly(texts) == await Local(FakeEngine(), 2).embed(texts, soon())
+
+
+@pytest.mark.parametrize(
+    ("texts", "inline"),
+    [
+        (["a"], True),
+        (["a" * INLINE_BYTES], True),
+        (["a" * (INLINE_BYTES + 1)], False),
+        (["a"] * INLINE_BYTES, True),
+        (["a"] * (INLINE_BYTES + 1), False),
+    ],
+    ids=["short", "longest", "long", "many", "more"],
+)
+async def test_thread(texts: list[str], inline: bool) -> None:
+    """Much text is embedded in another thread, so that the event loop goes on."""
+    engine = FakeEngine()
+    await Local(engine, 2).embed(call(*texts), soon())
+
+    assert [inline] == [thread == threading.get_ident() for thread in engine.threads]
+
+
+@pytest.mark.parametrize("inputs", [[[1, 2]], ["a", [1]]], ids=str)
+async def test_engine_reads_no_ids(inputs: Sequence[str | list[int]]) -> None:
+    """Token ids mean nothing to an engine."""
+    outcome = await Local(FakeEngine(), 2).embed(EmbedCall("small", inputs), soon())
+
+    assert Fault(FaultKind.MISCONFIGURED, "a local model reads texts, not token ids") == outcome
+
+
+class WaitingEngine(FakeEngine):
+    """Embeds when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+
+    def embed(self, texts: Sequence[str]) -> Embeddings | Fault:
+        self.may.wait(5)
+        return super().embed(texts)
+
+
+async def test_engine_without_a_slot() -> None:
+    """When no slot becomes free before the deadline, the engine is not asked."""
+    engine = WaitingEngine()
+    backend = Local(engine, max_concurrency=1)
+    running = asyncio.create_task(backend.embed(call("a" * (INLINE_BYTES + 1)), soon()))
+    await settle()
+    outcome = await backend.embed(call("a"), asyncio.get_running_loop().time())
+    load = backend.load
+    engine.may.set()
+    await running
+
+    assert (Fault(FaultKind.NO_SLOT, "no slot became free in time"), Load(0, 1, 1), 1) == (
+        outcome,
+        load,
+        len(engine.threads),
+    )
+
+
+@pytest.mark.parametrize("size", [1, INLINE_BYTES + 1])
+async def test_engine_mistake(size: int) -> None:
+    """An engine that raises gives its slot back."""
+    backend = Local(FakeEngine(ProviderMistake), 2)
+    with pytest.raises(ProviderMistake):
+        await backend.embed(call("a" * size), soon())
+
+    assert Load(waiting=0, running=0, slots=2) == backend.load

@@ -1,0 +1,364 @@
+"""One request from its name to its vectors, over backends that have no socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from gateway import errors
+from gateway.answers import Result
+from gateway.auth import Caller
+from gateway.dimensions import Dimensions
+from gateway.dispatch import Dispatcher
+from gateway.errors import GatewayError
+from gateway.record import Record
+from gateway.retry import Retry
+from gateway.routing import Route, Routes, Target
+from gateway.service import Gateway
+from gateway.vocabulary import cl100k
+from gateway.wire import EmbeddingsRequest
+from providers import codec
+from providers.base import EmbedCall, FaultKind, Input, Limits
+from tests.fakes import backends
+from tests.fakes.backends import DIMENSIONS, TOKENS_EACH, FakeBackend, failing, vector_of, vectors_of
+from tests.fakes.clock import FakeTime
+from tests.fakes.counters import LetterCounter
+
+TEXTS = ["one text", "another", "one text"]
+ANYONE = Caller("k1", "anyone", ("*",))
+NATIVE = Dimensions(DIMENSIONS, shorten="native")
+CUT = Dimensions(DIMENSIONS, shorten="truncate", allowed=[2, 4])
+
+
+def target(name: str, backend: FakeBackend, **fields: Any) -> Target:
+    return Target(name, "fake", "their-small", backend, **fields)
+
+
+Random = Callable[[], float]
+
+
+class House:
+    """A gateway with one route, `small`, and a record of its last request."""
+
+    def __init__(self, *backends: FakeBackend, exact: bool = True, random: Random = lambda: 0.5, **fields: Any) -> None:
+        targets = fields.pop("targets", None) or [
+            target(f"t{place}", backend, priority=place) for place, backend in enumerate(backends)
+        ]
+        route = Route(
+            "small", "our/space", fields.pop("dimensions", NATIVE), targets, **{"tokenizer": "letters", **fields}
+        )
+        self.time = FakeTime(now=1000.0)
+        self.record = Record("req_1", self.time.clock, self.time.now)
+        self._gateway = Gateway(
+            Routes([route]),
+            {"letters": LetterCounter(exact=exact)},
+            Dispatcher(Retry(self.time.clock, self.time.sleep, random), self.time.clock),
+            random,
+        )
+
+    async def embed(self, inputs: Sequence[Input] = TEXTS, *, caller: Caller = ANYONE, **fields: Any) -> Result:
+        request = EmbeddingsRequest(fields.pop("model", "small"), inputs, **fields)
+        return await self._gateway.embed(request, caller, self.time.now + 60, self.record)
+
+    async def refuses(self, inputs: Sequence[Input] = TEXTS, **fields: Any) -> GatewayError:
+        with pytest.raises(GatewayError) as caught:
+            await self.embed(inputs, **fields)
+        return caught.value
+
+
+# ── the story ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_result() -> None:
+    """N inputs give N vectors in their order, with all that the answer tells."""
+    expected = Result(
+        model="small",
+        vectors=vectors_of(TEXTS),
+        tokens=TOKENS_EACH * len(TEXTS),
+        usage_source="reported",
+        space="our/space",
+        targets=["t0"],
+    )
+
+    assert expected == await House(FakeBackend()).embed()
+
+
+async def test_call() -> None:
+    """The target is asked by its own name of the model, for what the client asked and nothing else."""
+    backend = FakeBackend()
+    await House(backend).embed(["a"])
+
+    assert [EmbedCall("their-small", ["a"])] == backend.calls
+
+
+async def test_call_with_everything() -> None:
+    """Dimensions, input type, user and further fields reach the target."""
+    backend = FakeBackend()
+    await House(backend).embed(["a"], dimensions=4, input_type="query", user="u-1", extra={"seed": 7})
+
+    assert [EmbedCall("their-small", ["a"], 4, "query", "u-1", {"seed": 7})] == backend.calls
+
+
+@pytest.mark.parametrize("name", ["small", "ada", "small:query", "ada:document"])
+async def test_model_is_echoed(name: str) -> None:
+    """The answer names the model as the client named it."""
+    result = await House(FakeBackend(), aliases=["ada"]).embed(model=name)
+
+    assert name == result.model
+
+
+async def test_batches() -> None:
+    """Inputs beyond a target's limits go in several calls, and come back in their order."""
+    texts = [str(number) for number in range(10)]
+    house = House(targets=[target("t0", FakeBackend(), limits=Limits(inputs=3))])
+
+    assert vectors_of(texts) == (await house.embed(texts)).vectors
+
+
+@pytest.mark.parametrize(("numbers", "expected"), [((0.1, 0.5), "t0"), ((0.9, 0.5), "t1")])
+async def test_targets_are_shared(numbers: tuple[float, float], expected: str) -> None:
+    """Chance decides between targets of one priority."""
+    targets = [target("t0", FakeBackend()), target("t1", FakeBackend())]
+    house = House(targets=targets, random=iter(numbers).__next__)
+
+    assert [expected] == (await house.embed()).targets
+
+
+async def test_fallback() -> None:
+    """When the first target fails, the second one's vectors are the answer."""
+    result = await House(FakeBackend(failing(FaultKind.TIMEOUT)), FakeBackend()).embed()
+
+    assert (vectors_of(TEXTS), ["t1"]) == (result.vectors, result.targets)
+
+
+async def test_deadline() -> None:
+    """The request's deadline is the last target's, too."""
+    backend = FakeBackend()
+    await House(targets=[target("t0", backend, timeout=3600.0)]).embed()
+
+    assert [1060.0] == backend.deadlines
+
+
+# ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PROMPTS = {"query": "q: {text}", "document": "d: {text}"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"model": "nope"}, errors.ModelNotFound),
+        ({"caller": Caller("k2", "other", ("large",))}, errors.ModelNotFound),
+        ({"model": "small:query", "input_type": "document"}, errors.InvalidRequest),
+        ({"input_type": "clustering"}, errors.InvalidRequest),
+        ({"require_space": "another/space"}, errors.SpaceMismatch),
+        ({"dimensions": DIMENSIONS + 1}, errors.InvalidRequest),
+        ({"extra": {"truncate": "END"}}, errors.InvalidRequest),
+        ({"inputs": ["a"] * 4}, errors.InvalidRequest),
+        ({"inputs": ["a" * 11]}, errors.ContextLengthExceeded),
+        ({"inputs": ["abcdefgh"] * 3}, errors.TooManyTokens),
+    ],
+    ids=str,
+)
+async def test_refused_before_any_call(fields: dict[str, Any], expected: type[GatewayError]) -> None:
+    """What the route cannot serve is refused without asking anyone."""
+    backend = FakeBackend()
+    house = House(
+        backend,
+        prompts=PROMPTS,
+        owned=frozenset({"truncate"}),
+        limits=Limits(inputs=3, input_tokens=10, request_tokens=20),
+    )
+
+    assert (expected, []) == (type(await house.refuses(**fields)), backend.calls)
+
+
+async def test_space_as_required() -> None:
+    """A request that requires the route's own space is served."""
+    assert "our/space" == (await House(FakeBackend()).embed(require_space="our/space")).space
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (FaultKind.REJECTED, errors.InvalidRequest),
+        (FaultKind.THROTTLED, errors.Throttled),
+        (FaultKind.TIMEOUT, errors.UpstreamTimeout),
+        (FaultKind.BROKEN, errors.UpstreamError),
+    ],
+)
+async def test_every_target_failed(kind: FaultKind, expected: type[GatewayError]) -> None:
+    """When no target delivers, the client gets an error of theirs."""
+    house = House(FakeBackend(failing(kind)), FakeBackend(failing(kind)))
+
+    assert expected is type(await house.refuses())
+
+
+async def test_no_vectors_unless_all() -> None:
+    """When one input's vector is missing, none is given."""
+    last = FakeBackend(backends.failing_on("another", FaultKind.BROKEN))
+    house = House(targets=[target("t0", last, limits=Limits(inputs=1))])
+
+    assert errors.UpstreamError is type(await house.refuses())
+
+
+async def test_breach_names_the_item() -> None:
+    """A breach of the contract by the last target names the input."""
+    nothing = FakeBackend(backends.rightly, backends.always(*[0.0] * DIMENSIONS))
+    house = House(targets=[target("t0", nothing, limits=Limits(inputs=2))])
+
+    assert "`input[2]`: the vector is all zeros" in (await house.refuses()).message
+
+
+# ── dimensions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "asked", "sent"),
+    [(NATIVE, None, None), (NATIVE, DIMENSIONS, None), (NATIVE, 3, 3), (CUT, None, None), (CUT, 2, None)],
+)
+async def test_dimensions_sent(dimensions: Dimensions, asked: int | None, sent: int | None) -> None:
+    """The provider is asked for a length only where it shortens itself, and only for another than the native one."""
+    backend = FakeBackend()
+    await House(backend, dimensions=dimensions).embed(dimensions=asked)
+
+    assert [sent] == [call.dimensions for call in backend.calls]
+
+
+@pytest.mark.parametrize("dimensions", [NATIVE, CUT], ids=["by the provider", "here"])
+@pytest.mark.parametrize("asked", [2, 4, DIMENSIONS])
+async def test_shortened(dimensions: Dimensions, asked: int) -> None:
+    """A shorter vector is the same whether the provider or the gateway shortens it."""
+    result = await House(FakeBackend(), dimensions=dimensions).embed(dimensions=asked)
+
+    assert [pytest.approx(row, rel=1e-6) for row in codec.matrix(vectors_of(TEXTS, asked)).tolist()] == codec.matrix(
+        result.vectors
+    ).tolist()
+
+
+async def test_zero_once_cut() -> None:
+    """A vector that the cut leaves nothing of is a breach, which the next target may mend."""
+    hollow = FakeBackend(backends.always(0, 0, *[1.0] * (DIMENSIONS - 2)))
+    result = await House(hollow, FakeBackend(), dimensions=CUT).embed(dimensions=2)
+
+    assert ["t1"] == result.targets
+
+
+@pytest.mark.parametrize(
+    ("normalize", "asked", "length"),
+    [(False, None, 2.0), (True, None, 1.0), (False, 4, 1.0), (True, 4, 1.0)],
+)
+async def test_normalize(normalize: bool, asked: int | None, length: float) -> None:
+    """Vectors are made unit length where the route says so, or where they are cut."""
+    house = House(FakeBackend(backends.twice_as_long), normalize=normalize, dimensions=CUT)
+    result = await house.embed(dimensions=asked)
+    norms = (codec.matrix(result.vectors) ** 2).sum(axis=1) ** 0.5
+
+    assert [pytest.approx(length, rel=1e-6)] * 3 == norms.tolist()
+
+
+async def test_not_normalized() -> None:
+    """Where the route does not say so, vectors are handed on bit for bit."""
+    unit = codec.matrix(vectors_of(TEXTS))
+
+    assert codec.rows(unit * 2) == (await House(FakeBackend(backends.twice_as_long)).embed()).vectors
+
+
+# ── roles and token ids ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "a"),
+        ({"input_type": "query"}, "q: a"),
+        ({"input_type": "document"}, "d: a"),
+        ({"model": "small:query"}, "q: a"),
+        ({"model": "small:query", "input_type": "query"}, "q: a"),
+    ],
+)
+async def test_prompts(fields: dict[str, Any], expected: str) -> None:
+    """The prompt of the input type, asked for or fixed by the name, goes around the text."""
+    backend = FakeBackend()
+    await House(backend, prompts=PROMPTS).embed(["a"], **fields)
+
+    assert [[expected]] == backend.asked
+
+
+@pytest.mark.parametrize("passes", [True, False])
+async def test_token_ids(passes: bool) -> None:
+    """Token ids go as they came, or as the text that they stand for."""
+    backend = FakeBackend()
+    ids = cl100k().encode("hello world")
+    await House(backend, passes_token_ids=passes).embed([ids])
+
+    assert [[ids if passes else "hello world"]] == backend.asked
+
+
+async def test_cut_items() -> None:
+    """Inputs that lost half a character are reported."""
+    half = cl100k().encode("good 🦄")[:-1]
+    result = await House(FakeBackend()).embed([cl100k().encode("x"), half])
+
+    assert ([1], vector_of("good ")) == (result.cut_items, result.vectors[1])
+
+
+# ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "exact", "expected"),
+    [
+        (backends.rightly, True, True, (9, "reported")),
+        (backends.rightly, False, False, (9, "reported")),
+        (backends.without_usage, True, True, (21, "counted")),
+        (backends.without_usage, False, True, (21, "estimated")),
+        (backends.without_usage, True, False, (21, "estimated")),
+    ],
+)
+async def test_usage(answer: backends.Answer, known: bool, exact: bool, expected: tuple[int, str]) -> None:
+    """Tokens are what was billed; else counted by the model's own tokenizer; else an estimate, which says so."""
+    house = House(FakeBackend(answer), exact=exact, tokenizer_known=known)
+    result = await house.embed()
+
+    assert expected == (result.tokens, result.usage_source)
+
+
+async def test_usage_of_what_was_sent() -> None:
+    """What is counted is the text as it was sent, prompt included."""
+    result = await House(FakeBackend(backends.without_usage), prompts=PROMPTS).embed(["abc"], input_type="query")
+
+    assert 4 == result.tokens
+
+
+# ── the record ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_record() -> None:
+    """The record is told targets, failures and tokens."""
+    house = House(FakeBackend(failing(FaultKind.TIMEOUT)), FakeBackend())
+    await house.embed()
+
+    assert (["t1"], ["t0"], 9) == (
+        house.record.targets,
+        [attempt.target for attempt in house.record.attempts],
+        house.record.tokens,
+    )
+
+
+async def test_record_of_a_failure() -> None:
+    """The record is told of every target that failed, even when there is no answer."""
+    house = House(FakeBackend(failing(FaultKind.TIMEOUT)), FakeBackend(failing(FaultKind.EXHAUSTED)))
+    await house.refuses()
+
+    assert ["t0", "t1"] == [attempt.target for attempt in house.record.attempts]
+
+
+async def test_timings() -> None:
+    """The record has the time of admission and of the upstream calls."""
+    house = House(FakeBackend(failing(FaultKind.THROTTLED, retry_after=2.0), backends.rightly), random=lambda: 0.0)
+    await house.embed()
+
+    assert {"tokens": 0.0, "upstream": 2.0} == house.record.timings
