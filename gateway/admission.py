@@ -47,7 +47,7 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
 
 
 def _prompted(texts: Sequence[str], role: InputType | None, route: Route) -> Sequence[str]:
-    if role is None:
+    if role is None or not route.prompts:
         return texts
     before, after = route.prompts[role].split("{text}")
     return [f"{before}{text}{after}" for text in texts]
@@ -64,7 +64,7 @@ def _from_token_ids(
     cut_items: list[int] = []
     for item, ids in enumerate(lists):
         try:
-            if route.passes_token_ids and role is None:
+            if route.passes_token_ids and not (role and route.prompts):
                 token_ids.check_ids(encoding, ids)
                 continue
             decoded = token_ids.decode(encoding, ids)

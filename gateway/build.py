@@ -27,7 +27,7 @@ from gateway.store.embedded import EmbeddedStore
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from providers import PROVIDERS
-from providers.base import Endpoint, Engine, EngineError, Limits, LocalProvider, Provider
+from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider
 
 
 class BuildError(Exception):
@@ -149,6 +149,7 @@ def _route(model: ModelConfig, engines: _Engines, upstream: Upstream) -> Route:
         client_tokens=model.client_tokens,
         passes_token_ids=all(target.token_ids for target in model.targets),
         prompts=model.prompts,
+        input_types=model.input_types,
         default_input_type=model.default_input_type,
         normalize=model.normalize,
         client_extra=model.client_extra,
@@ -171,7 +172,6 @@ def _target(target: TargetConfig, model: ModelConfig, engines: _Engines, upstrea
                 f"{model.dimensions.native}. Set `dimensions.native` to what the model makes."
             )
         backend = Local(engine, target.max_concurrency)
-        limits = Limits()
     else:
         via = Via(target.proxy, target.ca_file)
         try:
@@ -179,13 +179,14 @@ def _target(target: TargetConfig, model: ModelConfig, engines: _Engines, upstrea
         except (OSError, ValueError) as error:
             raise BuildError(f"{where}: its `proxy` or `ca_file` cannot be used ({type(error).__name__}).") from None
         backend = Remote(provider, _endpoint(target), upstream, via, target.max_concurrency)
-        limits = provider.limits
     return Target(
         name=target.name,
         provider=target.provider,
         model=target.model,
         backend=backend,
-        limits=limits,
+        limits=target.limits,
+        counts_alike=target.counts_alike and model.tokenizer == "cl100k_base",
+        takes_role=target.takes_role,
         priority=target.priority,
         weight=target.weight,
         timeout=target.timeout,
@@ -196,6 +197,9 @@ def _endpoint(target: TargetConfig) -> Endpoint:
     return Endpoint(
         base_url=target.base_url or "",
         api_key=target.api_key,
+        api_version=target.api_version,
+        region=target.region,
+        project=target.project,
         headers=target.headers,
         extra_body=target.extra_body,
         base64=target.base64,

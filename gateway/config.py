@@ -57,6 +57,14 @@ class TargetConfig:
     priority: int
     max_concurrency: int
     timeout: float | None
+    api_version: str | None
+    region: str | None
+    project: str | None
+    limits: Limits
+    """Of one call."""
+    counts_alike: bool
+    takes_role: bool
+    """Whether the provider is told the input type: not where the prompt says it, unless a call without is refused."""
     base64: bool
     token_ids: bool
 
@@ -75,6 +83,8 @@ class ModelConfig:
     """False where nobody named a tokenizer: limits are then counted in cl100k_base, and usage is an estimate."""
     client_tokens: str
     prompts: Mapping[InputType, str]
+    input_types: tuple[InputType, ...]
+    """Told to the provider, or chosen among the prompts; empty where the model knows none."""
     default_input_type: InputType | None
     normalize: bool
     client_extra: str | tuple[str, ...]

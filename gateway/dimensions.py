@@ -26,9 +26,10 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """`native` length, and how shorter ones come about: by the provider, by cutting here, or not at all.
+    """`native` length, and how others come about: by the provider, by cutting here, or not at all.
 
-    `allowed` names the only shorter lengths; without it, any from `min` to `native`.
+    `allowed` names the only others, longer than the native one where the provider makes such; without it, any from
+    `min` to `native`.
     """
 
     native: int

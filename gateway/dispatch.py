@@ -70,7 +70,9 @@ class Dispatcher:
         delivery = Delivery([None] * len(job.inputs))
         for place, target in enumerate(targets):
             others = len(targets) - place - 1
-            batches = planning.pack(job.inputs, job.sizes, delivery.missing, target.limits)
+            batches = planning.pack(
+                job.inputs, job.sizes if target.counts_alike else None, delivery.missing, target.limits
+            )
             faults = await self._ask(job, target, batches, delivery, deadline, others)
             if not faults or any(not TABLE[fault.kind].next_target for fault in faults):
                 break
@@ -113,7 +115,7 @@ class Dispatcher:
             model=target.model,
             inputs=[job.inputs[position] for position in batch],
             dimensions=job.sent_dimensions,
-            input_type=job.input_type,
+            input_type=job.input_type if target.takes_role else None,
             user=job.user,
             extra=job.extra,
         )

@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import providers
-from gateway import target_rules
+from gateway import role_rules, target_rules
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.reading import Reading
-from gateway.schema import DimensionsShape, Facts, ModelShape
+from gateway.schema import CatalogFacts, DimensionsShape, ModelShape
 from providers import PROVIDERS
 from providers.base import Limits, LocalProvider
 
-Catalog = Mapping[tuple[str, str], Facts]
+Catalog = Mapping[tuple[str, str], CatalogFacts]
 """What is known of a model, by provider and by the provider's own name for it."""
+
+Known = Sequence[CatalogFacts | None]
+"""What the catalogue knows of each target of a model."""
 
 CATALOG_FILE: Final = pathlib.Path(providers.__file__).with_name("catalog.yaml")
 
@@ -26,7 +29,7 @@ CATALOG_FILE: Final = pathlib.Path(providers.__file__).with_name("catalog.yaml")
 def catalog() -> Catalog:
     document = parse(CATALOG_FILE.read_text("utf-8"), {})
     return {
-        (provider, model): Facts.model_validate(facts)
+        (provider, model): CatalogFacts.model_validate(facts)
         for provider, models in document.values.items()
         for model, facts in models.items()
     }
@@ -38,8 +41,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
     space = _space(reading, alias, shape, known, path)
     dimensions = _dimensions(reading, shape, known, path)
     targets = target_rules.resolve(reading, alias, shape, known, path)
-    if shape.default_input_type is not None and shape.default_input_type not in shape.prompts:
-        reading.problem((*path, "default_input_type"), "has no prompt under `prompts`")
+    input_types, default_input_type = role_rules.resolve(reading, shape, known, path)
     if dimensions is None or space is None:
         return None
     tokenizer = shape.tokenizer or next((facts.tokenizer for facts in known if facts and facts.tokenizer), None)
@@ -57,14 +59,15 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         tokenizer_known=tokenizer is not None,
         client_tokens=shape.client_tokens,
         prompts=shape.prompts,
-        default_input_type=shape.default_input_type,
+        input_types=input_types,
+        default_input_type=default_input_type,
         normalize=shape.normalize,
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
         targets=targets,
     )
 
 
-def _space(reading: Reading, alias: str, shape: ModelShape, known: Sequence[Facts | None], path: Path) -> str | None:
+def _space(reading: Reading, alias: str, shape: ModelShape, known: Known, path: Path) -> str | None:
     spaces = sorted({facts.space for facts in known if facts is not None and facts.space is not None})
     if len(spaces) > 1:
         reading.problem(
@@ -75,21 +78,27 @@ def _space(reading: Reading, alias: str, shape: ModelShape, known: Sequence[Fact
         return None
     if shape.space is not None:
         return shape.space
-    if None in known and len(shape.targets) > 1:
+    if len(shape.targets) > 1 and any(facts is None or facts.space is None for facts in known):
         reading.problem(
             path,
-            "`space` is missing: of several targets at least one is not in the catalogue, so that only you can "
-            "tell that they all serve the same vectors; name that space",
+            "`space` is missing: the catalogue knows no space for at least one of several targets, so that only you "
+            "can tell that they all serve the same vectors; name that space",
         )
         return None
     return spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
 
 
-def _dimensions(reading: Reading, shape: ModelShape, known: Sequence[Facts | None], path: Path) -> Dimensions | None:
+def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -> Dimensions | None:
     given = shape.dimensions
     facts = next((facts.dimensions for facts in known if facts is not None), DimensionsShape())
     native = given.native or facts.native
     where: Path = (*path, "dimensions")
+    lengths = sorted({facts.dimensions.native for facts in known if facts and facts.dimensions.native})
+    if len(lengths) > 1:
+        reading.problem(
+            (*path, "targets"), f"the targets make vectors of different lengths ({', '.join(map(str, lengths))})"
+        )
+        return None
     if native is None:
         reading.problem(
             where, "`native` is missing: the catalogue does not know this model; say how long its vectors are"
@@ -101,22 +110,32 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Sequence[Facts | Non
         )
     allowed = given.allowed if given.allowed is not None else facts.allowed
     for index, length in enumerate(given.allowed or ()):
-        if length > native:
+        if length > native and length not in (facts.allowed or ()):
             reading.problem((*where, "allowed", index), f"is more than the native {native}")
     shortest = given.min or facts.min or 1
     if shortest > native:
         reading.problem((*where, "min"), f"is more than the native {native}")
     shorten = given.shorten or facts.shorten or "never"
-    if shorten == "native" and any(isinstance(PROVIDERS[target.provider], LocalProvider) for target in shape.targets):
-        reading.problem((*where, "shorten"), "a local model does not shorten; `truncate` cuts its vectors here")
+    unable = sorted({target.provider for target in shape.targets if not _shortens(target.provider)})
+    if shorten == "native" and unable:
+        reading.problem(
+            (*where, "shorten"), f"{', '.join(unable)} cannot be asked to shorten; `truncate` cuts its vectors here"
+        )
+    if allowed is not None and shorten != "native":
+        allowed = [length for length in allowed if length <= native]  # longer ones are the provider's to make
     return Dimensions(native, shortest, shorten, allowed)
+
+
+def _shortens(provider: str) -> bool:
+    known = PROVIDERS[provider]
+    return not isinstance(known, LocalProvider) and known.shortens
 
 
 def _tokenizer(reading: Reading, name: str) -> str:
     return str(reading.file(name)) if name.endswith(".json") else name
 
 
-def _tightest(shape: ModelShape, known: Sequence[Facts | None], name: str) -> int | None:
+def _tightest(shape: ModelShape, known: Known, name: str) -> int | None:
     """The routing file's own limit, or the smallest of what the catalogue knows of the targets."""
     given: int | None = getattr(shape.limits, name)
     limits = [getattr(facts.limits, name) for facts in known if facts is not None]

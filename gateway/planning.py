@@ -11,17 +11,21 @@ _TOKEN_ID_BYTES: Final = 7
 """A token id with its comma in JSON: at most six digits in the vocabularies that take ids."""
 
 
-def pack(inputs: Sequence[Input], sizes: Sequence[int], wanted: Sequence[int], limits: Limits) -> list[list[int]]:
+def pack(
+    inputs: Sequence[Input], sizes: Sequence[int] | None, wanted: Sequence[int], limits: Limits
+) -> list[list[int]]:
     """Splits the positions `wanted`, in order, into the fewest runs that respect every limit of one upstream call.
 
-    `sizes` are the inputs' tokens or an upper bound of them. An input that alone is over a limit gets a batch of
+    `sizes` are the inputs' tokens or an upper bound of them; None where the target counts in tokens of its own, and
+    bytes have to stand for them. An input that alone is over a limit gets a batch of
     its own: whether it fits is then the upstream's to say.
     """
     batches: list[list[int]] = []
     batch: list[int] = []
     tokens = weight = 0
     for position in wanted:
-        item_tokens, item_weight = sizes[position], _body_bytes(inputs[position])
+        item_weight = _body_bytes(inputs[position])
+        item_tokens = item_weight if sizes is None else sizes[position]
         full = (
             _over(len(batch) + 1, limits.inputs)
             or _over(tokens + item_tokens, limits.request_tokens)

@@ -44,6 +44,10 @@ class Target:
     model: str
     backend: Backend = field(repr=False)
     limits: Limits = Limits()
+    counts_alike: bool = True
+    """Whether its tokens are those that the route's limits are counted in."""
+    takes_role: bool = True
+    """Whether it is told the input type."""
     priority: int = 0
     weight: float = 1.0
     timeout: float | None = None
@@ -64,6 +68,7 @@ class Route:
     client_tokens: str = "cl100k_base"
     passes_token_ids: bool = False
     prompts: Mapping[InputType, str] = field(default_factory=dict)
+    input_types: Sequence[InputType] = ()
     default_input_type: InputType | None = None
     normalize: bool = False
     client_extra: str | Sequence[str] = "any"
@@ -74,12 +79,12 @@ class Route:
         return (self.alias, *self.aliases)
 
     def role(self, asked: InputType | None) -> InputType | None:
-        """The input type to use; a route without prompts takes any and ignores it."""
-        if not self.prompts:
+        """The input type to use; a route that knows none takes any and ignores it."""
+        if not self.input_types:
             return None
         role = asked or self.default_input_type
-        if role is not None and role not in self.prompts:
-            known = ", ".join(f"`{name}`" for name in self.prompts)
+        if role is not None and role not in self.input_types:
+            known = ", ".join(f"`{name}`" for name in self.input_types)
             raise InvalidRequest(f"This model knows the input types {known}; it has no `{role}`.", param="input_type")
         return role
 

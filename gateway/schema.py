@@ -99,6 +99,15 @@ class LimitsShape(Shape):
     """Most tokens in all inputs of one request."""
 
 
+class BatchShape(Shape):
+    inputs: Positive | None = None
+    """Most inputs in one call to the backend."""
+    tokens: Positive | None = None
+    """Most tokens in one call; a text counts as many as it has bytes."""
+    bytes: Size | None = None
+    """Largest body of one call."""
+
+
 class Facts(Shape):
     """What the catalogue knows of a model, and the routing file may override."""
 
@@ -108,6 +117,14 @@ class Facts(Shape):
     limits: LimitsShape = LimitsShape()
     tokenizer: str | None = None
     """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
+
+
+class CatalogFacts(Facts):
+    """Facts that a routing file states for a target, or not at all."""
+
+    batch: BatchShape = BatchShape()
+    input_types: list[InputType] | None = None
+    """The input types of this model, where they are not all those of its provider."""
 
 
 class TargetShape(Shape):
@@ -123,6 +140,14 @@ class TargetShape(Shape):
     """The provider's key: `${NAME}` takes it from the environment."""
     api_key_file: str | None = None
     """A file that holds the provider's key."""
+    api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,50}$")] | None = None
+    """Version of the service's interface, for providers that ask for one."""
+    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,50}$")] | None = None
+    """Where in the provider's cloud, for providers that ask for it; fills `{region}` in a base URL."""
+    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
+    """Project there that the calls belong to, for providers that ask for it."""
+    batch: BatchShape = BatchShape()
+    """How much one call to this target may hold [what the catalogue and the provider say]."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None
     """What logs and answers call this target [provider and position]."""
     weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
@@ -155,7 +180,7 @@ class ModelShape(Facts):
     prompts: dict[InputType, Annotated[str, AfterValidator(checks.prompt)]] = {}
     """Text put around the input for each input type, like "query: {text}"."""
     default_input_type: InputType | None = None
-    """Which prompt is used when the client names none."""
+    """What inputs are taken for when the client does not say [document, where the provider wants to be told]."""
     normalize: bool = False
     """Whether vectors are made unit length here."""
     client_extra: Literal["any", "none"] | list[str] = "any"

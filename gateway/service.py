@@ -40,7 +40,7 @@ class Gateway:
         counter = self.counters[route.tokenizer]
         with record.timing("tokens"):
             admitted = await admission.admit(request.inputs, role, route, counter)
-        job = _job(request, input_type, admitted, length)
+        job = _job(request, role, admitted, length)
         with record.timing("upstream"):
             delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
         record.targets, record.attempts = delivery.targets, delivery.attempts
@@ -60,14 +60,14 @@ class Gateway:
         )
 
 
-def _job(request: EmbeddingsRequest, input_type: InputType | None, admitted: Admitted, length: Length) -> Job:
+def _job(request: EmbeddingsRequest, role: InputType | None, admitted: Admitted, length: Length) -> Job:
     return Job(
         inputs=admitted.inputs,
         sizes=admitted.sizes,
         dimensions=length.upstream,
         kept=length.final,
         sent_dimensions=length.sent,
-        input_type=input_type,
+        input_type=role,
         user=request.user,
         extra=request.extra,
     )

@@ -6,24 +6,27 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import checks
+from gateway import checks, role_rules
 from gateway.config import TargetConfig
 from gateway.document import Path
 from gateway.reading import Reading
-from gateway.schema import Facts, ModelShape, TargetShape
+from gateway.schema import BatchShape, CatalogFacts, ModelShape, TargetShape
 from providers import PROVIDERS
-from providers.base import LocalProvider, Provider
+from providers.base import Limits, LocalProvider, Provider
 
-_OF_SERVICES: Final = ("base_url", "api_key", "api_key_file", "proxy", "ca_file", "extra_body", "headers", "base64")
+_OF_SERVICES: Final = (
+    *("base_url", "api_key", "api_key_file", "api_version", "region", "project", "proxy", "ca_file"),
+    *("extra_body", "headers", "base64", "batch"),
+)
 
 
 def resolve(
-    reading: Reading, alias: str, shape: ModelShape, known: Sequence[Facts | None], path: Path
+    reading: Reading, alias: str, shape: ModelShape, known: Sequence[CatalogFacts | None], path: Path
 ) -> tuple[TargetConfig, ...]:
     targets: list[TargetConfig] = []
     for index, (target, facts) in enumerate(zip(shape.targets, known, strict=True)):
         where: Path = (*path, "targets", index)
-        made = _target(reading, alias, target, index, facts, shape.client_tokens, where)
+        made = _target(reading, alias, shape, target, index, facts, where)
         if made.name in {other.name for other in targets}:
             reading.problem((*where, "name"), "another target of this route has this name")
         targets.append(made)
@@ -31,7 +34,13 @@ def resolve(
 
 
 def _target(
-    reading: Reading, alias: str, shape: TargetShape, index: int, facts: Facts | None, client_tokens: str, path: Path
+    reading: Reading,
+    alias: str,
+    model: ModelShape,
+    shape: TargetShape,
+    index: int,
+    facts: CatalogFacts | None,
+    path: Path,
 ) -> TargetConfig:
     provider = PROVIDERS[shape.provider]
     local = isinstance(provider, LocalProvider)
@@ -42,17 +51,14 @@ def _target(
     for name in _OF_SERVICES if local else ():
         if name in shape.model_fields_set:
             reading.problem((*path, name), "only services have this; a local model is not called over a network")
-    base_url = None if isinstance(provider, LocalProvider) else shape.base_url or provider.base_url
-    if not local and base_url is None:
-        reading.problem(path, "`base_url` is missing: this provider has no public address")
+    base_url = None if isinstance(provider, LocalProvider) else _base_url(reading, provider, shape, path)
     for key in shape.extra_body:
         if isinstance(provider, Provider) and key in provider.owned:
             reading.problem((*path, "extra_body", key), "the gateway itself sets this field")
     takes_ids = isinstance(provider, Provider) and provider.token_ids
     if shape.token_ids and not takes_ids:
         reading.problem((*path, "token_ids"), "this provider takes no token ids")
-    is_public = isinstance(provider, Provider) and _host(base_url) == _host(provider.base_url)
-    same_tokens = takes_ids and facts is not None and facts.tokenizer == client_tokens
+    same_tokens = takes_ids and facts is not None and facts.tokenizer == model.client_tokens
     return TargetConfig(
         name=shape.name or f"{shape.provider}-{index}",
         provider=shape.provider,
@@ -68,8 +74,48 @@ def _target(
         priority=shape.priority,
         max_concurrency=shape.max_concurrency,
         timeout=shape.timeout,
-        base64=shape.base64 if shape.base64 is not None else is_public,
+        api_version=shape.api_version,
+        region=shape.region,
+        project=shape.project,
+        limits=_limits(shape, facts),
+        counts_alike=facts is not None and facts.tokenizer == "cl100k_base",
+        takes_role=not model.prompts or role_rules.needs(shape.provider, facts),
+        base64=shape.base64 if shape.base64 is not None else _speaks_base64(provider, shape.base_url),
         token_ids=shape.token_ids if shape.token_ids is not None else same_tokens,
+    )
+
+
+def _base_url(reading: Reading, provider: Provider, shape: TargetShape, path: Path) -> str | None:
+    """Where the service lives, its `{region}` filled in; whatever else the provider cannot do without is there, too."""
+    base_url = shape.base_url or provider.base_url
+    if base_url is None:
+        reading.problem(path, "`base_url` is missing: this provider has no public address")
+        return None
+    needs = provider.needs | ({"region"} if "{region}" in base_url else set())
+    missing = [f"`{name}`" for name in sorted(needs) if getattr(shape, name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        reading.problem(path, f"{' and '.join(missing)} {verb} missing: {provider.name} is not reached without")
+    return base_url.replace("{region}", shape.region or "{region}")
+
+
+def _speaks_base64(provider: Provider | LocalProvider, base_url: str | None) -> bool:
+    """A provider's word holds at its own address, and wherever it is a server that people run themselves."""
+    if isinstance(provider, LocalProvider) or not provider.base64:
+        return False
+    return None in (base_url, provider.base_url) or _host(base_url) == _host(provider.base_url)
+
+
+def _limits(shape: TargetShape, facts: CatalogFacts | None) -> Limits:
+    """Of one call: the routing file's, else the model's, else the provider's own."""
+    provider = PROVIDERS[shape.provider]
+    own = provider.limits if isinstance(provider, Provider) else Limits()
+    known = facts.batch if facts is not None else BatchShape()
+    given = shape.batch
+    return Limits(
+        inputs=given.inputs or known.inputs or own.inputs,
+        request_tokens=given.tokens or known.tokens or own.request_tokens,
+        request_bytes=given.bytes or known.bytes or own.request_bytes,
     )
 
 

@@ -16,7 +16,7 @@ from providers.base import Input, InputType
 
 EncodingFormat = Literal["float", "base64"]
 
-INPUT_TYPES: Final[tuple[str, ...]] = get_args(InputType)
+INPUT_TYPES: Final[tuple[InputType, ...]] = get_args(InputType)
 MAX_METADATA_PAIRS: Final = 16
 MAX_METADATA_KEY: Final = 64
 MAX_METADATA_VALUE: Final = 512

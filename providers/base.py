@@ -41,6 +41,7 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     api_version: str | None = None
     region: str | None = None
+    project: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     base64: bool = False
@@ -144,6 +145,8 @@ class Provider:
     """The input types that it tells apart; empty where it tells none."""
     needs_role: bool = False
     """Whether it refuses a call that names no input type."""
+    needs: frozenset[Literal["region", "project"]] = frozenset()
+    """Fields of `Endpoint` without which no request can be built. A `{region}` in the base URL is filled from them."""
 
 
 class Engine(Protocol):

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers import openai_shape
+from providers import errors_shape, openai_shape
 from providers.base import EmbedCall, Endpoint, InputType, Provider, Request
+from providers.errors_shape import Meaning
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """The names that a service gives to what every call has; None where it documents no such field.
 
-    `version` is the path segment added to a base URL that has none of the kind; None: the base URL is taken as it is.
+    `version` is the path added to a base URL that has no version; None: the base URL is taken as it is.
     `asks_base64` are the fields that ask for base64 of float32.
     `always` is sent with every call: a switch against silent truncation, mostly.
     `guarded` are further body keys that no client may set.
@@ -36,11 +37,19 @@ class Dialect:
 
     @property
     def owned(self) -> frozenset[str]:
-        """Every body key that belongs to the gateway, whether this call sends it or not."""
+        """Every body key that belongs to the gateway, whether this call sends it or not.
+
+        OpenAI's own are among them even where the service has others: some take both.
+        """
+        openai = {"model", "input", "dimensions", "encoding_format"}
         named = {self.input_field, self.dimensions_field, self.user_field, self.role_field}
-        return frozenset({"model", *filter(None, named), *self.asks_base64, *self.always, *self.guarded})
+        return frozenset({*openai, *filter(None, named), *self.asks_base64, *self.always, *self.guarded})
 
     def build_request(self, call: EmbedCall, endpoint: Endpoint) -> Request:
+        return openai_shape.post(self.url(endpoint), self.body(call, endpoint), call, endpoint)
+
+    def body(self, call: EmbedCall, endpoint: Endpoint) -> dict[str, Any]:
+        """The gateway's own fields, those that this call has."""
         own: dict[str, Any] = {"model": call.model, self.input_field: list(call.inputs), **self.always}
         if endpoint.base64:
             own |= self.asks_base64
@@ -50,19 +59,22 @@ class Dialect:
             own[self.user_field] = call.user
         if self.role_field is not None and call.input_type is not None and call.input_type in self.roles:
             own[self.role_field] = self.roles[call.input_type]
-        return openai_shape.post(self.url(endpoint), own, call, endpoint)
+        return own
 
     def url(self, endpoint: Endpoint) -> str:
         root = endpoint.base_url.rstrip("/")
         return f"{root if self.version is None else openai_shape.versioned(root, self.version)}/{self.path}"
 
-    def provider(self, name: str, base_url: str | None = None, **facts: Any) -> Provider:
-        """The provider that speaks this dialect and answers in OpenAI's shape; `facts` are those of `Provider`."""
+    def provider(self, name: str, base_url: str | None = None, *meanings: Meaning, **facts: Any) -> Provider:
+        """The provider that speaks this dialect and answers in OpenAI's shape.
+
+        `meanings` are the failures whose status does not mean what it usually means; `facts` are those of `Provider`.
+        """
         return Provider(
             name=name,
-            build_request=self.build_request,
+            build_request=facts.pop("build_request", self.build_request),
             parse_response=facts.pop("parse_response", openai_shape.parse_response),
-            parse_error=facts.pop("parse_error", openai_shape.parse_error),
+            parse_error=errors_shape.parser(*meanings),
             owned=self.owned,
             base_url=base_url,
             shortens=self.dimensions_field is not None,

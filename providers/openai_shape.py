@@ -5,26 +5,27 @@ https://platform.openai.com/docs/api-reference/embeddings
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from providers import codec
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
 
-LONGEST_WAIT: Final = 86_400.0
-"""Seconds; a hint beyond a day says no more than a day."""
-
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
 
 
 def versioned(base_url: str, version: str = "v1") -> str:
-    """The base URL ending in its version segment, added only where none of the last segments is one already."""
+    """The base URL ending in its version, which may be several segments, like `compatible-mode/v1`.
+
+    What the base URL has of them already is not added again; one with another version in its path is taken as it is.
+    """
     root = base_url.rstrip("/")
     segments = root.split("://", 1)[-1].split("/")[1:]
-    if any(segment[:1] == "v" and segment[1:2].isdigit() for segment in segments):
+    wanted = version.split("/")
+    there = next((size for size in range(len(wanted), 0, -1) if segments[-size:] == wanted[:size]), 0)
+    if not there and any(segment[:1] == "v" and segment[1:2].isdigit() for segment in segments):
         return root
-    return f"{root}/{version}"
+    return "/".join((root, *wanted[there:]))
 
 
 def post(url: str, own: Mapping[str, Any], call: EmbedCall, endpoint: Endpoint) -> Request:
@@ -50,8 +51,13 @@ def bearer(endpoint: Endpoint) -> dict[str, str]:
     return {} if endpoint.api_key is None else {"authorization": f"Bearer {endpoint.api_key}"}
 
 
-def parse_response(response: Response) -> Embeddings | Fault:
-    """Reads `data[].embedding`, base64 or numbers, whichever came. Whether the vectors are right is checked later."""
+def vector_of(embedding: str | list[Any]) -> bytes:
+    """Base64 or numbers, whichever came; raises ValueError for what is neither."""
+    return codec.vector_from_base64(embedding) if isinstance(embedding, str) else codec.vector_from_numbers(embedding)
+
+
+def parse_response(response: Response, vector_of: Callable[[str | list[Any]], bytes] = vector_of) -> Embeddings | Fault:
+    """Reads the vectors of `data[].embedding`. Whether they are right is checked later."""
     try:
         payload = codec.parse_json(response.body)
     except codec.JSONError:
@@ -72,13 +78,10 @@ def parse_response(response: Response) -> Embeddings | Fault:
         if type(index) is not int:
             return malformed(f"`data[{place}]` has no index", response.status)
         embedding = item.get("embedding")
+        if not isinstance(embedding, str | list):
+            return malformed(f"`data[{place}]` has no embedding", response.status)
         try:
-            if isinstance(embedding, str):
-                vectors.append(codec.vector_from_base64(embedding))
-            elif isinstance(embedding, list):
-                vectors.append(codec.vector_from_numbers(embedding))
-            else:
-                return malformed(f"`data[{place}]` has no embedding", response.status)
+            vectors.append(vector_of(embedding))
         except ValueError:
             return malformed(f"`data[{place}].embedding` is neither base64 nor a list of numbers", response.status)
         indexes.append(index)
@@ -98,70 +101,3 @@ def prompt_tokens(usage: object) -> int | None:
 
 def malformed(message: str, status: int | None = None) -> Fault:
     return Fault(FaultKind.MALFORMED, message, status)
-
-
-_KINDS: Final[Mapping[int, FaultKind]] = {
-    400: FaultKind.REJECTED,
-    401: FaultKind.MISCONFIGURED,
-    402: FaultKind.EXHAUSTED,
-    403: FaultKind.MISCONFIGURED,
-    404: FaultKind.MISCONFIGURED,
-    405: FaultKind.MISCONFIGURED,
-    408: FaultKind.TIMEOUT,
-    413: FaultKind.REJECTED,
-    422: FaultKind.REJECTED,
-    424: FaultKind.OVERLOADED,
-    429: FaultKind.THROTTLED,
-    500: FaultKind.BROKEN,
-    502: FaultKind.OVERLOADED,
-    503: FaultKind.OVERLOADED,
-    504: FaultKind.OVERLOADED,
-    529: FaultKind.OVERLOADED,
-}
-
-
-def kind_of_status(status: int) -> FaultKind:
-    """What a status means where the service has no meaning of its own; a redirect is a wrong base URL."""
-    known = _KINDS.get(status)
-    if known is not None:
-        return known
-    if 300 <= status < 400:
-        return FaultKind.MISCONFIGURED
-    return FaultKind.REJECTED if 400 <= status < 500 else FaultKind.BROKEN
-
-
-def parse_error(response: Response) -> Fault:
-    """The nested envelope, where there is one; anything else is told by its status alone."""
-    kind = kind_of_status(response.status)
-    message, code = _message_and_code(response.body)
-    if response.status == 429 and code == "insufficient_quota":
-        kind = FaultKind.EXHAUSTED
-    return Fault(kind, message, response.status, retry_after(response.headers))
-
-
-def _message_and_code(body: bytes) -> tuple[str, object]:
-    try:
-        payload = codec.parse_json(body)
-    except codec.JSONError:  # a proxy's HTML page tells a caller nothing
-        return "", None
-    error = payload.get("error") if isinstance(payload, dict) else None
-    if isinstance(error, dict):
-        message = error.get("message")
-        return message if isinstance(message, str) else "", error.get("code") or error.get("type")
-    return error if isinstance(error, str) else "", None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds asked for by `retry-after-ms` or `retry-after`; of both the longer, as either may be rounded to zero.
-
-    A date is not read: it would need a clock, and none of these services sends one.
-    """
-    waits = []
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            wait = float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(wait) and wait >= 0:
-            waits.append(min(wait, LONGEST_WAIT))
-    return max(waits, default=None)

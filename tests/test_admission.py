@@ -16,8 +16,7 @@ from gateway.errors import ContextLengthExceeded, GatewayError, InvalidRequest, 
 from gateway.routing import Route
 from gateway.tokens import Counter, TiktokenCounter
 from gateway.vocabulary import cl100k
-from gateway.wire import InputType
-from providers.base import Input, Limits
+from providers.base import Input, InputType, Limits
 from tests.fakes.counters import LetterCounter, NoCounter
 
 PROMPTS: dict[InputType, str] = {"query": "q: {text}!", "document": "{text}"}
@@ -223,6 +222,11 @@ async def test_prompts(role: InputType | None, expected: list[str]) -> None:
     assert expected == (await admit(["a", "b"], role=role, prompts=PROMPTS)).inputs
 
 
+async def test_role_without_prompts() -> None:
+    """Where the provider is told the role, the text stays as it is."""
+    assert ["a"] == (await admit(["a"], role="query", input_types=["query"])).inputs
+
+
 async def test_braces_in_a_text() -> None:
     """A text is put into the prompt as it is, whatever it holds."""
     assert ["q: {text} {0} %s!"] == (await admit(["{text} {0} %s"], role="query", prompts=PROMPTS)).inputs
@@ -248,6 +252,13 @@ async def test_ids_are_decoded() -> None:
     admitted = await admit([ids_of("naïve café ☕"), ids_of("日本語")])
 
     assert ["naïve café ☕", "日本語"] == admitted.inputs
+
+
+async def test_ids_with_a_role() -> None:
+    """Where the provider is told the role, token ids may pass."""
+    ids = ids_of("hello")
+
+    assert [ids] == (await admit([ids], role="query", input_types=["query"], passes_token_ids=True)).inputs
 
 
 async def test_ids_with_a_prompt() -> None:

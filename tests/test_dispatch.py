@@ -86,6 +86,41 @@ async def test_sizes() -> None:
     assert [["a"], ["b", "c"]] == backend.asked
 
 
+@pytest.mark.parametrize(
+    ("counts_alike", "expected"), [(True, [["aaaa", "bbbb", "cccc"]]), (False, [["aaaa"], ["bbbb"], ["cccc"]])]
+)
+async def test_sizes_of_another_tokenizer(counts_alike: bool, expected: list[list[str]]) -> None:
+    """A target that counts in tokens of its own is asked in batches by bytes, of which no token has less than one."""
+    backend = FakeBackend()
+    own = Target("first", "fake", "m", backend, Limits(request_tokens=9), counts_alike=counts_alike)
+    await dispatched([own], job(["aaaa", "bbbb", "cccc"]))
+
+    assert expected == backend.asked
+
+
+async def test_each_target_by_its_own_count() -> None:
+    """What one target could not deliver is packed anew, as the next one counts."""
+    first, second = FakeBackend(failing(FaultKind.TIMEOUT)), FakeBackend()
+    await dispatched(
+        [
+            Target("first", "fake", "m", first, Limits(request_tokens=9)),
+            Target("second", "fake", "m", second, Limits(request_tokens=9), counts_alike=False),
+        ],
+        job(["aaaa", "bbbb"]),
+    )
+
+    assert ([["aaaa", "bbbb"]], [["aaaa"], ["bbbb"]]) == (first.asked, second.asked)
+
+
+@pytest.mark.parametrize(("takes_role", "expected"), [(True, "query"), (False, None)])
+async def test_role(takes_role: bool, expected: str | None) -> None:
+    """A target is told the input type, unless it is one that is not."""
+    backend = FakeBackend()
+    await dispatched([Target("first", "fake", "m", backend, takes_role=takes_role)], job(["a"], input_type="query"))
+
+    assert [expected] == [call.input_type for call in backend.calls]
+
+
 async def test_side_by_side() -> None:
     """All batches are asked at the same time."""
     delivery = await dispatched([target("first", MeetingBackend(calls=5), ONE_EACH)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from gateway.dimensions import Dimensions
 from gateway.listing import entry
 from gateway.routing import Load, Route, Target
-from providers.base import EmbedCall, Embeddings, Fault, Limits
+from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def test_entry() -> None:
         Dimensions(1536, 1, "native"),
         (target(Load(1, 2, 4), inputs=2048), target(Load(2, 3, 8), provider="azure")),
         Limits(inputs=2048, input_tokens=8192),
-        prompts={"document": "{text}", "query": "query: {text}"},
+        input_types=["document", "query"],
     )
     expected = {
         "id": "an-alias",
@@ -130,6 +130,14 @@ def test_unknown_is_null() -> None:
     """A limit that nobody knows is null."""
 
     assert listed(route())["max_input_tokens"] is None
+
+
+@pytest.mark.parametrize("prompts", [{}, {"document": "{text}"}], ids=["told", "prompted"])
+def test_input_types(prompts: Mapping[InputType, str]) -> None:
+    """The input types that clients may name are listed, whether the provider is told or a prompt says them."""
+    shown = replace(route(), prompts=prompts, input_types=["document"])
+
+    assert ["document"] == listed(shown)["input_types"]
 
 
 def test_without_roles() -> None:

@@ -561,7 +561,8 @@ def test_example() -> None:
     """The example loads on a machine where nothing is set."""
     config = load(EXAMPLE, {})
 
-    assert ["local-small", "text-embedding-3-small", "bge-m3"] == [one.alias for one in config.models]
+    expected = ["local-small", "text-embedding-3-small", "embed-v4.0", "ada-002", "bge-m3"]
+    assert expected == [one.alias for one in config.models]
 
 
 def commented_in(text: str) -> str:

@@ -11,8 +11,9 @@ from gateway import model_rules
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Document, parse
+from gateway.inputs import MAX_INPUTS
 from gateway.reading import Reading
-from gateway.schema import Facts, ModelShape
+from gateway.schema import CatalogFacts, ModelShape
 from providers import PROVIDERS
 from providers.base import Limits, Provider
 
@@ -33,9 +34,12 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
     "listed": {"space": "listed", "dimensions": {"native": 1024, "shorten": "truncate", "allowed": [256, 512]}},
     "plain": {"space": "plain", "dimensions": {"native": 768}},
+    "longer": {"space": "longer", "dimensions": {"native": 1024, "shorten": "native", "allowed": [512, 2048]}},
+    "public": {"dimensions": {"native": 1536}, "tokenizer": "own"},
+    "public-short": {"dimensions": {"native": 384}},
 }
-CATALOG = {("openai", name): Facts.model_validate(facts) for name, facts in KNOWN.items()} | {
-    ("static", "wordllama"): Facts.model_validate({"space": "words", "dimensions": {"native": 256}})
+CATALOG = {("openai", name): CatalogFacts.model_validate(facts) for name, facts in KNOWN.items()} | {
+    ("static", "wordllama"): CatalogFacts.model_validate({"space": "words", "dimensions": {"native": 256}})
 }
 
 
@@ -76,6 +80,8 @@ def places(**keys: object) -> list[str]:
         ({"targets": openai("small"), "space": "mine"}, "mine"),
         ({"targets": openai("small", "other"), "space": "mine"}, "mine"),
         ({"targets": openai("other", "another"), "space": "mine", "dimensions": {"native": 3}}, "mine"),
+        ({"targets": openai("public", "public"), "space": "mine"}, "mine"),
+        ({"targets": openai("public")}, "openai/public"),
         ({"targets": openai("other"), "dimensions": {"native": 3}}, "openai/other"),
         ({"targets": [{"provider": "openai"}], "dimensions": {"native": 3}}, "openai/m"),
         ({"targets": [{"provider": "static", "path": "wordllama"}]}, "words"),
@@ -103,10 +109,12 @@ def test_mixed_spaces(space: str | None) -> None:
     ] == actual
 
 
-@pytest.mark.parametrize("targets", [openai("small", "other"), openai("other", "small"), openai("other", "another")])
-def test_space_is_required(targets: object) -> None:
-    """Several targets, one of them unknown, need the name of their space."""
-    [(place, message)] = problems(targets=targets, dimensions={"native": 1536})
+@pytest.mark.parametrize(
+    "models", [("small", "other"), ("other", "small"), ("other", "another"), ("public", "public"), ("small", "public")]
+)
+def test_space_is_required(models: tuple[str, ...]) -> None:
+    """Several targets need the name of their space where the catalogue does not know that of each."""
+    [(place, message)] = problems(targets=openai(*models), dimensions={"native": 1536})
 
     assert ("models.m", "`space` is missing") == (place, message.partition(":")[0])
 
@@ -139,6 +147,9 @@ def test_provider_belongs_to_the_name() -> None:
         ("listed", {}, Dimensions(1024, 1, "truncate", [256, 512])),
         ("listed", {"allowed": [128]}, Dimensions(1024, 1, "truncate", [128])),
         ("listed", {"allowed": []}, Dimensions(1024, 1, "truncate", [])),
+        ("longer", {}, Dimensions(1024, 1, "native", [512, 2048])),
+        ("longer", {"allowed": [2048]}, Dimensions(1024, 1, "native", [2048])),
+        ("longer", {"shorten": "truncate"}, Dimensions(1024, 1, "truncate", [512])),
         ("plain", {}, Dimensions(768, 1, "never")),
         ("plain", {"shorten": "native", "allowed": [768, 1]}, Dimensions(768, 1, "native", [768, 1])),
         ("other", {"native": 3}, Dimensions(3, 1, "never")),
@@ -194,11 +205,37 @@ def test_longer_than_native(given: dict[str, Any], place: str) -> None:
     assert [(place, "is more than the native 768")] == actual
 
 
-def test_local_models_do_not_shorten() -> None:
-    """A local model has no field that asks it for shorter vectors."""
-    actual = places(targets=[{"provider": "static", "path": "wordllama"}], dimensions={"shorten": "native"})
+@pytest.mark.parametrize("native", [None, 384, 1536])
+def test_different_lengths(native: int | None) -> None:
+    """Targets whose vectors are known to differ in length are refused, whatever the routing file says of them."""
+    actual = problems(targets=openai("public", "public-short", "other"), space="mine", dimensions={"native": native})
 
-    assert ["models.m.dimensions.shorten"] == actual
+    assert [("models.m.targets", "the targets make vectors of different lengths (384, 1536)")] == actual
+
+
+@pytest.mark.parametrize(
+    ("targets", "unable"),
+    [
+        ([{"provider": "static", "path": "wordllama"}], "static"),
+        ([{"provider": "together", "model": "x"}], "together"),
+        ([{"provider": "openai"}, {"provider": "together"}, {"provider": "huggingface"}], "huggingface, together"),
+    ],
+)
+def test_who_cannot_shorten(targets: object, unable: str) -> None:
+    """A length can be asked only of providers that have a field for it."""
+    actual = problems(targets=targets, space="mine", dimensions={"native": 256, "shorten": "native"})
+
+    assert [
+        ("models.m.dimensions.shorten", f"{unable} cannot be asked to shorten; `truncate` cuts its vectors here")
+    ] == actual
+
+
+@pytest.mark.parametrize("shorten", ["truncate", "never"])
+def test_others_need_not_shorten(shorten: str) -> None:
+    """What the gateway does itself needs no field of the provider."""
+    actual = resolved(targets=[{"provider": "together"}], dimensions={"native": 256, "shorten": shorten}).dimensions
+
+    assert Dimensions(256, 1, shorten) == actual  # type: ignore[arg-type]
 
 
 # ── limits and tokens ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,6 +266,7 @@ def test_limits(models: list[str], given: dict[str, int], expected: Limits) -> N
         ("small", None, ("cl100k_base", True)),
         ("small", "o200k_base", ("o200k_base", True)),
         ("plain", None, ("cl100k_base", False)),
+        ("public", None, ("own", True)),
         ("plain", "cl100k_base", ("cl100k_base", True)),
         ("plain", "bge/tokenizer.json", ("/etc/gateway/bge/tokenizer.json", True)),
         ("plain", "/bge/tokenizer.json", ("/bge/tokenizer.json", True)),
@@ -250,6 +288,7 @@ def test_tokenizer(model: str, given: str | None, expected: tuple[str, bool]) ->
         ("aliases", ()),
         ("client_tokens", "cl100k_base"),
         ("prompts", {}),
+        ("input_types", ()),
         ("default_input_type", None),
         ("normalize", False),
         ("client_extra", "any"),
@@ -268,6 +307,7 @@ def test_defaults(key: str, expected: object) -> None:
         ("aliases", ["a", "b"], ("a", "b")),
         ("client_tokens", "reject", "reject"),
         ("prompts", {"query": "q: {text}"}, {"query": "q: {text}"}),
+        ("prompts", {}, {}),
         ("normalize", True, True),
         ("client_extra", "none", "none"),
         ("client_extra", ["a", "b"], ("a", "b")),
@@ -281,19 +321,11 @@ def test_given(key: str, given: Any, expected: object) -> None:
     assert expected == actual
 
 
-def test_default_input_type() -> None:
-    """The default input type is one that has a prompt."""
+def test_input_types() -> None:
+    """A route has the input types that its prompts or its providers give it, and a default among them."""
     actual = resolved(targets=openai("small"), prompts={"query": "q: {text}"}, default_input_type="query")
 
-    assert "query" == actual.default_input_type
-
-
-@pytest.mark.parametrize("prompts", [{}, {"document": "{text}"}])
-def test_default_input_type_without_prompt(prompts: dict[str, str]) -> None:
-    """A default input type without a prompt is refused."""
-    actual = problems(targets=openai("small"), prompts=prompts, default_input_type="query")
-
-    assert [("models.m.default_input_type", "has no prompt under `prompts`")] == actual
+    assert (("query",), "query") == (actual.input_types, actual.default_input_type)
 
 
 def test_all_problems_of_a_model() -> None:
@@ -304,7 +336,7 @@ def test_all_problems_of_a_model() -> None:
         default_input_type="query",
     )
 
-    assert ["models.m", "models.m.dimensions", "models.m.targets[2]", "models.m.default_input_type"] == actual
+    assert {"models.m", "models.m.dimensions", "models.m.targets[2]", "models.m.default_input_type"} == set(actual)
 
 
 # ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,11 +352,14 @@ def test_catalogue_is_sound_yaml() -> None:
 
 
 def test_catalogue_has_entries() -> None:
-    """The catalogue knows OpenAI's models beside the embedded default's."""
+    """The catalogue knows OpenAI's models beside the embedded default's, and those of many others."""
     expected = {
         ("openai", "text-embedding-3-small"),
         ("openai", "text-embedding-3-large"),
         ("openai", "text-embedding-ada-002"),
+        ("cohere", "embed-v4.0"),
+        ("voyage", "voyage-4"),
+        ("bedrock-titan", "amazon.titan-embed-text-v2:0"),
         ("static", "wordllama"),
     }
 
@@ -339,21 +374,38 @@ def test_catalogue_names_providers(entry: tuple[str, str]) -> None:
     assert provider in PROVIDERS
 
 
+def target_of(entry: tuple[str, str]) -> dict[str, str]:
+    """The least that a target of this entry says: of itself, and of whose cloud it lives in."""
+    name, model = entry
+    provider = PROVIDERS[name]
+    if not isinstance(provider, Provider):
+        return {"provider": name, "path": model}
+    places = {"region": "eu-west-1", "project": "p-1"}
+    base_url = provider.base_url or "https://our.host"
+    needed = {key: places[key] for key in sorted(places) if key in provider.needs or f"{{{key}}}" in base_url}
+    return {"provider": name, "model": model, "base_url": base_url} | needed
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_is_enough(entry: tuple[str, str]) -> None:
-    """Of every entry a route can be made without the routing file's help."""
-    provider, model = entry
+    """Of every entry a route can be made with no help but the place to reach it."""
     made = reading()
-    keys = {"path": model} if provider == "static" else {"model": model}
-    shape = ModelShape.model_validate({"targets": [{"provider": provider, **keys}]})
+    shape = ModelShape.model_validate({"targets": [target_of(entry)]})
     model_rules.resolve(made, model_rules.catalog(), "m", shape, PATH)
 
     assert [] == made.document.problems
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+WITH_PUBLIC_WEIGHTS = {
+    *("nvidia", "together", "fireworks", "deepinfra", "siliconflow", "qianfan", "cloudflare", "watsonx", "databricks"),
+    *("snowflake", "nebius", "ollama"),
+}
+"""Providers of models that others serve too, in whatever revision and normalisation."""
+
+
+@pytest.mark.parametrize("entry", [one for one in ENTRIES if one[0] not in WITH_PUBLIC_WEIGHTS], ids=":".join)
 def test_catalogue_knows_spaces(entry: tuple[str, str]) -> None:
-    """Every entry names its space."""
+    """Every entry names its space, but those of models whose weights are public."""
     facts = model_rules.catalog()[entry]
 
     assert facts.space is not None
@@ -361,27 +413,76 @@ def test_catalogue_knows_spaces(entry: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_lengths(entry: tuple[str, str]) -> None:
-    """No entry has a length beyond its native one."""
+    """No entry has a length beyond its native one, but for a provider that makes longer ones when asked."""
     of_it = model_rules.catalog()[entry].dimensions
     native = of_it.native or 0
+    longer = [length for length in (of_it.min or 1, *(of_it.allowed or ())) if length > native]
 
-    assert [] == [length for length in (of_it.min or 1, *(of_it.allowed or ())) if length > native]
+    assert longer in ([], [2048] if entry[0] == "voyage" and of_it.shorten == "native" else [])
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
-def test_catalogue_stays_within_the_provider(entry: tuple[str, str]) -> None:
-    """No entry promises more inputs in one request than its provider takes."""
-    provider = PROVIDERS[entry[0]]
-    most = provider.limits.inputs if isinstance(provider, Provider) else None
+def test_catalogue_inputs(entry: tuple[str, str]) -> None:
+    """A client may send as many inputs as to OpenAI, whatever one call takes: they go in several calls."""
     promised = model_rules.catalog()[entry].limits.inputs
 
-    assert (promised or 1) <= (most or 2048)
+    assert MAX_INPUTS == promised
+
+
+def test_catalogue_batches() -> None:
+    """No call holds more than the provider's limits, but for models that are known to take more than its others."""
+    larger: dict[tuple[str, str], dict[str, int]] = {}
+    for entry, facts in model_rules.catalog().items():
+        provider = PROVIDERS[entry[0]]
+        own = provider.limits if isinstance(provider, Provider) else Limits()
+        pairs = {
+            "inputs": (facts.batch.inputs, own.inputs),
+            "tokens": (facts.batch.tokens, own.request_tokens),
+            "bytes": (facts.batch.bytes, own.request_bytes),
+        }
+        for key, (given, most) in pairs.items():
+            if given is not None and most is not None and given > most:
+                larger.setdefault(entry, {})[key] = given
+    expected = {
+        ("dashscope", "text-embedding-v1"): {"inputs": 25},
+        ("dashscope", "text-embedding-v2"): {"inputs": 25},
+        ("vertex", "text-embedding-004"): {"inputs": 250},
+        ("vertex", "text-embedding-005"): {"inputs": 250},
+        ("vertex", "text-multilingual-embedding-002"): {"inputs": 250},
+        ("voyage", "voyage-3.5"): {"tokens": 320_000},
+        ("voyage", "voyage-3.5-lite"): {"tokens": 1_000_000},
+        ("voyage", "voyage-4"): {"tokens": 320_000},
+        ("voyage", "voyage-4-lite"): {"tokens": 1_000_000},
+    }
+
+    assert expected == larger
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_input_types(entry: tuple[str, str]) -> None:
+    """A model knows no input type that its provider cannot be told."""
+    provider = PROVIDERS[entry[0]]
+    tellable = provider.roles if isinstance(provider, Provider) else frozenset()
+
+    assert set(model_rules.catalog()[entry].input_types or ()) <= tellable
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
+def test_catalogue_tokenizers(entry: tuple[str, str]) -> None:
+    """Token ids are for OpenAI's models alone; every other's tokenizer is its own, and counts are an estimate."""
+    expected = "cl100k_base" if "text-embedding-3-" in entry[1] or entry in CL100K else "own"
+
+    assert expected == model_rules.catalog()[entry].tokenizer
+
+
+CL100K = {("openai", "text-embedding-ada-002"), ("static", "wordllama")}
 
 
 def test_catalogue_spaces_agree() -> None:
     """Models of one space make vectors of one length."""
-    lengths: dict[str | None, set[int | None]] = {}
+    lengths: dict[str, set[int | None]] = {}
     for facts in model_rules.catalog().values():
-        lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
+        if facts.space is not None:
+            lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
 
     assert dict.fromkeys(lengths, 1) == {space: len(different) for space, different in lengths.items()}

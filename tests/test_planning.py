@@ -107,6 +107,14 @@ def test_borders(limits: Limits, expected: list[list[int]]) -> None:
     assert expected == pack(inputs, [4, 6, 20, 1], [0, 1, 2, 3], limits)
 
 
+@given(jobs(), LIMITS)
+def test_without_sizes(job: Job, limits: Limits) -> None:
+    """Where a target counts in tokens of its own, bytes stand for them."""
+    inputs, _, wanted = job
+
+    assert pack(inputs, list(map(_written, inputs)), wanted, limits) == pack(inputs, None, wanted, limits)
+
+
 PLAIN_TEXT = st.text(st.characters(exclude_characters='"\\', exclude_categories=["Cc", "Cs"]), min_size=1)
 IDS = st.lists(st.integers(0, 999_999), min_size=1)
 

@@ -19,7 +19,7 @@ from providers.base import InputType
 from tests.fakes.backends import FakeBackend
 
 ANYONE = Caller("k1", "anyone", ("*",))
-PROMPTS: dict[InputType, str] = {"query": "q: {text}", "document": "{text}"}
+ROLES: list[InputType] = ["query", "document"]
 
 
 def route(alias: str, **fields: Any) -> Route:
@@ -215,23 +215,23 @@ def test_every_route_once() -> None:
     [
         ({}, None, None),
         ({}, "query", None),
-        ({"prompts": PROMPTS}, None, None),
-        ({"prompts": PROMPTS}, "query", "query"),
-        ({"prompts": PROMPTS, "default_input_type": "document"}, None, "document"),
-        ({"prompts": PROMPTS, "default_input_type": "document"}, "query", "query"),
+        ({"input_types": ROLES}, None, None),
+        ({"input_types": ROLES}, "query", "query"),
+        ({"input_types": ROLES, "default_input_type": "document"}, None, "document"),
+        ({"input_types": ROLES, "default_input_type": "document"}, "query", "query"),
     ],
 )
 def test_role(fields: dict[str, Any], asked: InputType | None, expected: InputType | None) -> None:
-    """A route without prompts ignores the input type; one with prompts uses what is asked for, or its default."""
+    """A route without input types ignores what is asked for; one that has some uses it, or else its default."""
     assert expected == route("m", **fields).role(asked)
 
 
 def test_unknown_role() -> None:
-    """An input type that a route has no prompt for is refused, with those that it has."""
+    """An input type that a route does not have is refused, with those that it has."""
     expected = "This model knows the input types `query`, `document`; it has no `clustering`."
 
     assert (InvalidRequest, expected, "input_type") == refusal_of(
-        lambda: route("m", prompts=PROMPTS).role("clustering")
+        lambda: route("m", input_types=ROLES).role("clustering")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import gateway
 from gateway import schema
+from providers import PROVIDERS
 
 TARGET = {"provider": "openai"}
 SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
@@ -22,9 +24,15 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (schema.ModelShape, {"targets": [TARGET]}),
     (schema.DimensionsShape, {}),
     (schema.LimitsShape, {}),
+    (schema.BatchShape, {}),
     (schema.Facts, {}),
+    (schema.CatalogFacts, {}),
     (schema.TargetShape, TARGET),
 ]
+
+
+NOT_DEFINED = (schema.FileShape, schema.Facts, schema.CatalogFacts)
+"""What the schema for editors has no definition of: its top, and what only the catalogue says."""
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -76,6 +84,8 @@ def test_frozen(shape: type[BaseModel], least: dict[str, Any]) -> None:
         ("models.m.dimensions.native", 1, None, 1),
         ("models.m.dimensions.min", 1, None, 1),
         ("models.m.targets.max_concurrency", 1, 10_000, 1),
+        ("models.m.targets.batch.inputs", 1, None, 1),
+        ("models.m.targets.batch.tokens", 1, None, 1),
         ("models.m.targets.weight", 0.001, 1_000_000, 0.001),
     ],
 )
@@ -94,6 +104,34 @@ def test_ranges(key: str, least: float, most: float | None, step: float) -> None
     outside = [least - step] if most is None else [least - step, most + step, float("inf")]
 
     assert ([True] * len(inside), [False] * len(outside)) == (list(map(fits, inside)), list(map(fits, outside)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("region", "europe-west4", True),
+        ("region", "", False),
+        ("region", "eu/west", False),
+        ("region", "evil.example.com", False),
+        ("project", "example.com:my-project_1", True),
+        ("project", "", False),
+        ("project", "a/b", False),
+        ("project", "a?b", False),
+        ("api_version", "2024-10-21", True),
+        ("api_version", "v1beta1", True),
+        ("api_version", "", False),
+        ("api_version", "1&x=1", False),
+        ("api_version", datetime.date(2024, 10, 21), False),
+        ("batch", {"inputs": 32, "tokens": 8000, "bytes": "2MiB"}, True),
+        ("batch", {"input_tokens": 1}, False),
+        ("input_types", ["query"], False),
+    ],
+)
+def test_target_keys(key: str, value: object, expected: bool) -> None:
+    """What becomes part of an address has only characters that change nothing else there."""
+    actual = accepts(schema.TargetShape, {**TARGET, key: value})
+
+    assert expected is actual
 
 
 @pytest.mark.parametrize(
@@ -121,7 +159,7 @@ def test_file() -> None:
     assert schema.json_schema() == json.loads(file.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("shape", [shape for shape, _ in SHAPES if shape not in (schema.FileShape, schema.Facts)])
+@pytest.mark.parametrize("shape", [shape for shape, _ in SHAPES if shape not in NOT_DEFINED])
 def test_every_key_is_described(shape: type[BaseModel]) -> None:
     """An editor shows what each key is for."""
     keys = definition(shape.__name__)
@@ -147,10 +185,10 @@ def test_references_are_allowed(shape: str, key: str, kind: str) -> None:
 
 
 def test_providers_are_listed() -> None:
-    """An editor offers the providers."""
+    """An editor offers every provider."""
     own, _ = definition("TargetShape")["provider"]["anyOf"]
 
-    assert ["openai", "static"] == own["enum"]
+    assert sorted(PROVIDERS) == own["enum"]
 
 
 @pytest.mark.parametrize("word", ["writeOnly", '"format"'])

@@ -20,7 +20,7 @@ from gateway.service import Gateway
 from gateway.vocabulary import cl100k
 from gateway.wire import EmbeddingsRequest
 from providers import codec
-from providers.base import EmbedCall, FaultKind, Input, Limits
+from providers.base import EmbedCall, FaultKind, Input, InputType, Limits
 from tests.fakes import backends
 from tests.fakes.backends import DIMENSIONS, TOKENS_EACH, FakeBackend, failing, vector_of, vectors_of
 from tests.fakes.clock import FakeTime
@@ -96,7 +96,8 @@ async def test_call() -> None:
 async def test_call_with_everything() -> None:
     """Dimensions, input type, user and further fields reach the target."""
     backend = FakeBackend()
-    await House(backend).embed(["a"], dimensions=4, input_type="query", user="u-1", extra={"seed": 7})
+    house = House(backend, input_types=["query", "document"])
+    await house.embed(["a"], dimensions=4, input_type="query", user="u-1", extra={"seed": 7})
 
     assert [EmbedCall("their-small", ["a"], 4, "query", "u-1", {"seed": 7})] == backend.calls
 
@@ -168,6 +169,7 @@ async def test_refused_before_any_call(fields: dict[str, Any], expected: type[Ga
     house = House(
         backend,
         prompts=PROMPTS,
+        input_types=list(PROMPTS),
         owned=frozenset({"truncate"}),
         limits=Limits(inputs=3, input_tokens=10, request_tokens=20),
     )
@@ -282,9 +284,37 @@ async def test_not_normalized() -> None:
 async def test_prompts(fields: dict[str, Any], expected: str) -> None:
     """The prompt of the input type, asked for or fixed by the name, goes around the text."""
     backend = FakeBackend()
-    await House(backend, prompts=PROMPTS).embed(["a"], **fields)
+    await House(backend, prompts=PROMPTS, input_types=list(PROMPTS)).embed(["a"], **fields)
 
     assert [[expected]] == backend.asked
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked", "expected"),
+    [
+        ({}, None, None),
+        ({}, "clustering", None),
+        ({"input_types": ["query", "document"]}, None, None),
+        ({"input_types": ["query", "document"]}, "query", "query"),
+        ({"input_types": ["query", "document"], "default_input_type": "document"}, None, "document"),
+    ],
+)
+async def test_role_told(fields: dict[str, Any], asked: InputType | None, expected: InputType | None) -> None:
+    """The provider is told the input type that was asked for or is the default; nothing where the model has none."""
+    backend = FakeBackend()
+    await House(backend, **fields).embed(["a"], input_type=asked)
+
+    assert [EmbedCall("their-small", ["a"], input_type=expected)] == backend.calls
+
+
+@pytest.mark.parametrize(("takes_role", "expected"), [(True, "query"), (False, None)])
+async def test_role_beside_a_prompt(takes_role: bool, expected: InputType | None) -> None:
+    """Whether a provider is told what the prompt says already, its target decides."""
+    backend = FakeBackend()
+    house = House(targets=[target("t0", backend, takes_role=takes_role)], prompts=PROMPTS, input_types=list(PROMPTS))
+    await house.embed(["a"], input_type="query")
+
+    assert [EmbedCall("their-small", ["q: a"], input_type=expected)] == backend.calls
 
 
 @pytest.mark.parametrize("passes", [True, False])
@@ -328,7 +358,8 @@ async def test_usage(answer: backends.Answer, known: bool, exact: bool, expected
 
 async def test_usage_of_what_was_sent() -> None:
     """What is counted is the text as it was sent, prompt included."""
-    result = await House(FakeBackend(backends.without_usage), prompts=PROMPTS).embed(["abc"], input_type="query")
+    house = House(FakeBackend(backends.without_usage), prompts=PROMPTS, input_types=list(PROMPTS))
+    result = await house.embed(["abc"], input_type="query")
 
     assert 4 == result.tokens
 

@@ -12,10 +12,11 @@ from gateway import target_rules
 from gateway.config import TargetConfig
 from gateway.document import Document
 from gateway.reading import Reading
-from gateway.schema import Facts, ModelShape
+from gateway.schema import CatalogFacts, ModelShape
+from providers.base import Limits
 
 PUBLIC = "https://api.openai.com/v1"
-CL100K = Facts(tokenizer="cl100k_base")
+CL100K = CatalogFacts(tokenizer="cl100k_base")
 KEY_WORDS = "is empty, or holds blanks or characters that no key has"
 PROXY = "http://proxy:3128"
 
@@ -24,18 +25,20 @@ def resolve(
     *targets: dict[str, Any],
     folder: pathlib.Path = pathlib.Path("/etc/gateway"),
     environ: Mapping[str, str] | None = None,
-    facts: Facts | None = None,
+    facts: CatalogFacts | None = None,
     client_tokens: str = "cl100k_base",
+    prompts: Mapping[str, str] | None = None,
 ) -> tuple[Reading, tuple[TargetConfig, ...]]:
     reading = Reading(Document(), folder, environ or {})
-    shape = ModelShape.model_validate({"targets": list(targets), "client_tokens": client_tokens})
+    keys = {"targets": list(targets), "client_tokens": client_tokens, "prompts": prompts or {}}
+    shape = ModelShape.model_validate(keys)
     return reading, target_rules.resolve(reading, "m", shape, [facts] * len(targets), ("models", "m"))
 
 
 def target(
     folder: pathlib.Path = pathlib.Path("/etc/gateway"),
     environ: Mapping[str, str] | None = None,
-    facts: Facts | None = None,
+    facts: CatalogFacts | None = None,
     client_tokens: str = "cl100k_base",
     **keys: object,
 ) -> TargetConfig:
@@ -75,6 +78,12 @@ def problems(
         ("priority", 0),
         ("max_concurrency", 64),
         ("timeout", None),
+        ("api_version", None),
+        ("region", None),
+        ("project", None),
+        ("limits", Limits(inputs=2048, request_tokens=300_000)),
+        ("counts_alike", False),
+        ("takes_role", True),
         ("base64", True),
         ("token_ids", False),
     ],
@@ -100,6 +109,9 @@ def test_defaults(key: str, expected: object) -> None:
         ("priority", -1, -1),
         ("max_concurrency", 1, 1),
         ("timeout", "500ms", 0.5),
+        ("api_version", "2024-10-21", "2024-10-21"),
+        ("region", "westeurope", "westeurope"),
+        ("project", "p-1", "p-1"),
     ],
 )
 def test_given(key: str, given: Any, expected: object) -> None:
@@ -174,6 +186,10 @@ def test_local_models_have_no_wire(key: str) -> None:
         ({"provider": "static", "path": "x", "proxy": PROXY}, "targets[0].proxy"),
         ({"provider": "static", "path": "x", "base64": True}, "targets[0].base64"),
         ({"provider": "static", "path": "x", "token_ids": True}, "targets[0].token_ids"),
+        ({"provider": "static", "path": "x", "batch": {"inputs": 1}}, "targets[0].batch"),
+        ({"provider": "static", "path": "x", "api_version": "1"}, "targets[0].api_version"),
+        ({"provider": "static", "path": "x", "region": "eu"}, "targets[0].region"),
+        ({"provider": "static", "path": "x", "project": "p"}, "targets[0].project"),
     ],
 )
 def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
@@ -275,6 +291,115 @@ def test_secrets_hide(keys: dict[str, Any]) -> None:
     assert "S3cret" not in f"{made!r} {made}"
 
 
+# ── where the service lives ───────────────────────────────────────────────────────────────────────────────────────
+
+TITAN: dict[str, Any] = {"provider": "bedrock-titan"}
+VERTEX = {"provider": "vertex"}
+WATSONX = {"provider": "watsonx"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (TITAN | {"region": "eu-west-1"}, "https://bedrock-runtime.eu-west-1.amazonaws.com"),
+        (TITAN | {"region": "eu-west-1", "base_url": "https://vpce.h"}, "https://vpce.h"),
+        (TITAN | {"region": "eu-west-1", "base_url": "https://b.{region}.h/x"}, "https://b.eu-west-1.h/x"),
+        (VERTEX | {"region": "europe-west4", "project": "p"}, "https://europe-west4-aiplatform.googleapis.com"),
+        (WATSONX | {"region": "eu-de", "project": "p"}, "https://eu-de.ml.cloud.ibm.com"),
+        (WATSONX | {"base_url": "https://cpd.h", "project": "p"}, "https://cpd.h"),
+        ({"base_url": "https://{region}.h", "region": "eu"}, "https://eu.h"),
+        ({"region": "eu"}, PUBLIC),
+    ],
+)
+def test_region(keys: dict[str, Any], expected: str) -> None:
+    """The region fills its place in the base URL."""
+    actual = target(**keys).base_url
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(
+    ("keys", "missing"),
+    [
+        (TITAN, "`region` is"),
+        (TITAN | {"base_url": "https://vpce.h"}, "`region` is"),
+        (VERTEX, "`project` and `region` are"),
+        (VERTEX | {"region": "europe-west4"}, "`project` is"),
+        (VERTEX | {"project": "p"}, "`region` is"),
+        (WATSONX | {"base_url": "https://cpd.h"}, "`project` is"),
+        (WATSONX | {"project": "p"}, "`region` is"),
+        ({"provider": "openai", "base_url": "https://{region}.h"}, "`region` is"),
+    ],
+)
+def test_what_a_provider_needs(keys: dict[str, Any], missing: str) -> None:
+    """What a provider cannot be reached without has to be there."""
+    actual = problems(keys)
+
+    assert [("targets[0]", f"{missing} missing: {keys['provider']} is not reached without")] == actual
+
+
+@pytest.mark.parametrize("provider", ["azure", "tei", "databricks"])
+def test_no_public_address(provider: str) -> None:
+    """A provider without a public address needs a base URL."""
+    actual = problems({"provider": provider})
+
+    assert [("targets[0]", "`base_url` is missing: this provider has no public address")] == actual
+
+
+def test_no_proxy_for_a_region() -> None:
+    """NO_PROXY is asked for the host with its region."""
+    environ = {"HTTPS_PROXY": PROXY, "NO_PROXY": "bedrock-runtime.eu-west-1.amazonaws.com"}
+    actual = target(**TITAN, region="eu-west-1", environ=environ).proxy
+
+    assert actual is None
+
+
+# ── how much one call holds ───────────────────────────────────────────────────────────────────────────────────────
+
+BATCHED = CatalogFacts.model_validate({"batch": {"inputs": 25, "tokens": 500, "bytes": "4KiB"}})
+
+
+@pytest.mark.parametrize(
+    ("keys", "facts", "expected"),
+    [
+        ({}, None, Limits(inputs=2048, request_tokens=300_000)),
+        ({}, CatalogFacts(), Limits(inputs=2048, request_tokens=300_000)),
+        ({}, BATCHED, Limits(25, None, 500, 4096)),
+        ({"batch": {"inputs": 32}}, None, Limits(inputs=32, request_tokens=300_000)),
+        ({"batch": {"inputs": 32}}, BATCHED, Limits(32, None, 500, 4096)),
+        ({"batch": {"inputs": 1, "tokens": 2, "bytes": "3KiB"}}, BATCHED, Limits(1, None, 2, 3072)),
+        ({"batch": {"inputs": 5000}}, None, Limits(inputs=5000, request_tokens=300_000)),
+        (TITAN | {"region": "eu-west-1"}, None, Limits(inputs=1)),
+        ({"provider": "vllm", "base_url": "http://h"}, None, Limits()),
+        ({"provider": "static", "path": "wordllama"}, None, Limits()),
+    ],
+)
+def test_limits(keys: dict[str, Any], facts: CatalogFacts | None, expected: Limits) -> None:
+    """Each limit of one call is the routing file's, else the model's, else the provider's."""
+    actual = target(facts=facts, **keys).limits
+
+    assert expected == actual
+
+
+def test_limits_of_a_client() -> None:
+    """What a client may send in one request limits no call."""
+    facts = CatalogFacts.model_validate({"limits": {"inputs": 7, "input_tokens": 8, "request_tokens": 9}})
+    actual = target(facts=facts).limits
+
+    assert Limits(inputs=2048, request_tokens=300_000) == actual
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [(CL100K, True), (CatalogFacts(tokenizer="own"), False), (CatalogFacts(), False), (None, False)],
+)
+def test_counts_alike(facts: CatalogFacts | None, expected: bool) -> None:
+    """A target counts as the gateway does where its model is known to."""
+    actual = target(facts=facts).counts_alike
+
+    assert expected is actual
+
+
 # ── what the provider can do ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -290,10 +415,17 @@ def test_secrets_hide(keys: dict[str, Any]) -> None:
         ({"base_url": "http://h/api.openai.com"}, False),
         ({"base64": False}, False),
         ({"base_url": "http://h", "base64": True}, True),
+        ({"provider": "azure", "base_url": "https://x.openai.azure.com"}, True),
+        ({"provider": "tei", "base_url": "http://127.0.0.1:8001"}, True),
+        ({"provider": "lmstudio", "base_url": "http://127.0.0.1:1234"}, False),
+        ({"provider": "voyage"}, True),
+        ({"provider": "voyage", "base_url": "https://ai.mongodb.com/v1"}, False),
+        ({"provider": "cohere"}, False),
+        ({"provider": "cohere", "base64": True}, True),
     ],
 )
 def test_base64(keys: dict[str, Any], expected: bool) -> None:
-    """Base64 is asked for at the provider's public address; elsewhere only where the target says so."""
+    """Base64 is asked for where the provider is known to answer it, at its own address or on people's own servers."""
     actual = target(**keys).base64
 
     assert expected is actual
@@ -304,18 +436,36 @@ def test_base64(keys: dict[str, Any], expected: bool) -> None:
     [
         (CL100K, "cl100k_base", None, True),
         (CL100K, "reject", None, False),
-        (Facts(tokenizer="o200k_base"), "cl100k_base", None, False),
-        (Facts(), "cl100k_base", None, False),
+        (CatalogFacts(tokenizer="o200k_base"), "cl100k_base", None, False),
+        (CatalogFacts(), "cl100k_base", None, False),
         (None, "cl100k_base", None, False),
         (None, "cl100k_base", True, True),
         (CL100K, "cl100k_base", False, False),
     ],
 )
-def test_token_ids(facts: Facts | None, client_tokens: str, given: bool | None, expected: bool) -> None:
+def test_token_ids(facts: CatalogFacts | None, client_tokens: str, given: bool | None, expected: bool) -> None:
     """Token ids go to a target whose model is known to count in the clients' tokens, or that says so."""
     actual = target(facts=facts, client_tokens=client_tokens, token_ids=given).token_ids
 
     assert expected is actual
+
+
+@pytest.mark.parametrize(
+    ("provider", "prompts", "facts", "expected"),
+    [
+        ("voyage", {}, None, True),
+        ("voyage", {"query": "q: {text}"}, None, False),
+        ("openai", {"query": "q: {text}"}, None, False),
+        ("cohere", {}, None, True),
+        ("cohere", {"query": "q: {text}"}, None, True),
+        ("nvidia", {"query": "q: {text}"}, CatalogFacts(input_types=[]), False),
+    ],
+)
+def test_takes_role(provider: str, prompts: dict[str, str], facts: CatalogFacts | None, expected: bool) -> None:
+    """A provider is not told what the prompts say already, unless it refuses a call without."""
+    _, [made] = resolve({"provider": provider}, facts=facts, prompts=prompts)
+
+    assert expected is made.takes_role
 
 
 # ── proxies ───────────────────────────────────────────────────────────────────────────────────────────────────────

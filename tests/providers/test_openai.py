@@ -28,7 +28,10 @@ def test_token_ids() -> None:
 
 
 def test_shape() -> None:
-    """It speaks the shape that OpenAI gave the field, and nothing of its own."""
-    shape = (openai_shape.build_request, openai_shape.parse_response, openai_shape.parse_error, openai_shape.OWNED)
+    """It answers in the shape that OpenAI gave the field."""
+    assert openai_shape.parse_response is OPENAI.parse_response
 
-    assert shape == (OPENAI.build_request, OPENAI.parse_response, OPENAI.parse_error, OPENAI.owned)
+
+def test_owned() -> None:
+    """Every field that OpenAI documents belongs to the gateway."""
+    assert {"model", "input", "dimensions", "encoding_format", "user"} == OPENAI.owned

@@ -1,4 +1,4 @@
-"""The shape that OpenAI gave the field: what is sent, what is read, and what an error is taken for."""
+"""The shape that OpenAI gave the field: where a request goes, what is laid over what, and what is read."""
 
 from __future__ import annotations
 
@@ -16,55 +16,25 @@ from tests.fakes.backends import vector
 
 KEY = "sk-upstream-secret-0123456789"
 SECRET = "a text that nobody else may see"
+URL = "https://api.example.com/v1/embeddings"
 
 BARE = EmbedCall("small", ["one"])
-FULL = EmbedCall("small", ["one", "two"], dimensions=8, input_type="query", user="u-1", extra={"seed": 7})
+OWN = {"model": "small", "input": ["one"]}
 
 
-def endpoint(base_url: str = "https://api.example.com/v1", **fields: Any) -> Endpoint:
-    return Endpoint(base_url, **fields)
+def post(call: EmbedCall = BARE, **fields: Any) -> Request:
+    return openai_shape.post(URL, OWN, call, Endpoint("https://api.example.com/v1", **fields))
 
 
-def body_of(call: EmbedCall, **fields: Any) -> Any:
-    return json.loads(openai_shape.build_request(call, endpoint(**fields)).body)
+def body_of(call: EmbedCall = BARE, **fields: Any) -> Any:
+    return json.loads(post(call, **fields).body)
 
 
 def headers_of(**fields: Any) -> dict[str, str]:
-    return dict(openai_shape.build_request(BARE, endpoint(**fields)).headers)
+    return dict(post(**fields).headers)
 
 
 # ── the request's body ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("call", [BARE, FULL], ids=["bare", "full"])
-def test_same_request_twice(call: EmbedCall) -> None:
-    """Building a request twice gives the same request."""
-    where = endpoint(api_key=KEY, headers={"X-Team": "search"}, extra_body={"zone": {"a": 1}}, base64=True)
-
-    assert openai_shape.build_request(call, where) == openai_shape.build_request(call, where)
-
-
-def test_nothing_that_nobody_asked_for() -> None:
-    """A bare call sends the model with its inputs alone."""
-    assert {"model": "small", "input": ["one"]} == body_of(BARE)
-
-
-def test_all_fields() -> None:
-    """A full call sends each field under OpenAI's name; an input type has none."""
-    expected = {"model": "small", "input": ["one", "two"], "dimensions": 8, "user": "u-1", "seed": 7}
-
-    assert expected == body_of(FULL)
-
-
-def test_token_ids() -> None:
-    """Token ids are sent as they are."""
-    assert [[1, 2], [3]] == body_of(EmbedCall("small", [[1, 2], [3]]))["input"]
-
-
-@pytest.mark.parametrize(("known", "expected"), [(True, "base64"), (False, None)])
-def test_base64(known: bool, expected: str | None) -> None:
-    """Base64 is asked for only where it is known to be good."""
-    assert expected == body_of(BARE, base64=known).get("encoding_format")
 
 
 @pytest.mark.parametrize(
@@ -80,30 +50,7 @@ def test_base64(known: bool, expected: str | None) -> None:
 )
 def test_layers(target: dict[str, Any], client: dict[str, Any], expected: dict[str, Any]) -> None:
     """The client's further fields lie over the target's, and the gateway's own over both."""
-    sent = body_of(EmbedCall("small", ["one"], extra=client), extra_body=target)
-
-    assert {**expected, "model": "small", "input": ["one"]} == sent
-
-
-def test_own_fields_win() -> None:
-    """Whatever lies underneath, the gateway's own fields are sent as it sets them."""
-    other = dict.fromkeys(openai_shape.OWNED, "another")
-    call = EmbedCall("small", ["one"], dimensions=8, user="u-1", extra=other)
-
-    assert {
-        "model": "small",
-        "input": ["one"],
-        "dimensions": 8,
-        "user": "u-1",
-        "encoding_format": "base64",
-    } == body_of(call, extra_body=other, base64=True)
-
-
-def test_all_that_it_builds_is_owned() -> None:
-    """A client may set no key that the adapter itself builds."""
-    built = body_of(EmbedCall("small", ["one"], dimensions=8, user="u-1"), base64=True)
-
-    assert openai_shape.OWNED == set(built)
+    assert {**expected, **OWN} == body_of(EmbedCall("small", ["one"], extra=client), extra_body=target)
 
 
 @pytest.mark.parametrize("nulls", [{"seed": None}, {"zone": {"a": None}}], ids=["at the top", "below"])
@@ -111,9 +58,8 @@ def test_all_that_it_builds_is_owned() -> None:
 def test_no_null(nulls: dict[str, Any], layer: str) -> None:
     """No null is sent, whoever set it."""
     call = EmbedCall("small", ["one"], extra=nulls if layer == "client" else {})
-    request = openai_shape.build_request(call, endpoint(extra_body=nulls if layer == "target" else {}))
 
-    assert b"null" not in request.body
+    assert b"null" not in post(call, extra_body=nulls if layer == "target" else {}).body
 
 
 # ── the request's address ─────────────────────────────────────────────────────────────────────────────────────────
@@ -148,11 +94,26 @@ def test_another_version() -> None:
     assert "https://host/v2" == openai_shape.versioned("https://host", "v2")
 
 
-def test_address() -> None:
-    """A request is posted to `embeddings` below the versioned base URL."""
-    request = openai_shape.build_request(BARE, endpoint("https://host/"))
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("https://host", "https://host/api/v3/inference"),
+        ("https://host/", "https://host/api/v3/inference"),
+        ("https://host/api", "https://host/api/v3/inference"),
+        ("https://host/api/v3", "https://host/api/v3/inference"),
+        ("https://host/api/v3/inference", "https://host/api/v3/inference"),
+        ("https://host/api/v3/inference/inference", "https://host/api/v3/inference/inference"),
+        ("https://host/v2/other", "https://host/v2/other"),
+    ],
+)
+def test_version_of_several_segments(base_url: str, expected: str) -> None:
+    """Of a version of several segments only those are added that the base URL does not end in."""
+    assert expected == openai_shape.versioned(base_url, "api/v3/inference")
 
-    assert ("POST", "https://host/v1/embeddings") == (request.method, request.url)
+
+def test_address() -> None:
+    """A request is posted to the address given."""
+    assert ("POST", URL) == (post().method, post().url)
 
 
 # ── the request's headers ─────────────────────────────────────────────────────────────────────────────────────────
@@ -180,9 +141,17 @@ def test_key_wins() -> None:
     assert f"Bearer {KEY}" == headers_of(api_key=KEY, headers={"Authorization": "Basic abc"})["authorization"]
 
 
+def test_other_credentials() -> None:
+    """A service may want its credentials in a header of its own, and then no other header holds them."""
+    where = Endpoint(URL, KEY, headers={"Api-Key": "of the configuration"})
+    request = openai_shape.posted(URL, OWN, BARE, where, {"api-key": KEY})
+
+    assert {**openai_shape.JSON_HEADERS, "api-key": KEY} == request.headers
+
+
 def test_key_only_in_authorization() -> None:
     """The key is in the authorization header, nowhere else in the request."""
-    request = openai_shape.build_request(FULL, endpoint(api_key=KEY))
+    request = post(api_key=KEY)
     places = {
         "url": request.url,
         "body": request.body.decode(),
@@ -199,7 +168,7 @@ def test_key_only_in_authorization() -> None:
     "value",
     [
         EmbedCall("small", [SECRET], user=SECRET, extra={"note": SECRET}),
-        Endpoint("https://host", SECRET, {"x-key": SECRET}, {"note": SECRET}),
+        Endpoint("https://host", SECRET, headers={"x-key": SECRET}, extra_body={"note": SECRET}),
         Request("POST", "https://host", {"authorization": SECRET}, SECRET.encode()),
         Response(200, {"set-cookie": SECRET}, SECRET.encode()),
         Embeddings([SECRET.encode()]),
@@ -376,116 +345,3 @@ def test_missing_usage() -> None:
     payload = {"data": [item(0, numbers(A))]}
 
     assert Embeddings([A], [0], None) == openai_shape.parse_response(response(payload))
-
-
-# ── errors ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def envelope(message: object, type_: str | None = None, code: str | None = None) -> dict[str, object]:
-    return {"error": {"message": message, "type": type_, "param": None, "code": code}}
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (301, FaultKind.MISCONFIGURED),
-        (307, FaultKind.MISCONFIGURED),
-        (400, FaultKind.REJECTED),
-        (401, FaultKind.MISCONFIGURED),
-        (402, FaultKind.EXHAUSTED),
-        (403, FaultKind.MISCONFIGURED),
-        (404, FaultKind.MISCONFIGURED),
-        (405, FaultKind.MISCONFIGURED),
-        (408, FaultKind.TIMEOUT),
-        (413, FaultKind.REJECTED),
-        (418, FaultKind.REJECTED),
-        (422, FaultKind.REJECTED),
-        (424, FaultKind.OVERLOADED),
-        (429, FaultKind.THROTTLED),
-        (500, FaultKind.BROKEN),
-        (501, FaultKind.BROKEN),
-        (502, FaultKind.OVERLOADED),
-        (503, FaultKind.OVERLOADED),
-        (504, FaultKind.OVERLOADED),
-        (529, FaultKind.OVERLOADED),
-        (599, FaultKind.BROKEN),
-    ],
-)
-def test_status(status: int, kind: FaultKind) -> None:
-    """Each status has its kind of fault."""
-    expected = Fault(kind, "No.", status)
-
-    assert expected == openai_shape.parse_error(response(envelope("No."), status))
-
-
-@pytest.mark.parametrize("fields", [("insufficient_quota", "insufficient_quota"), ("insufficient_quota", None)])
-def test_insufficient_quota(fields: tuple[str, str | None]) -> None:
-    """A 429 for a quota used up is exhaustion, not throttling."""
-    expected = Fault(FaultKind.EXHAUSTED, "No credit.", 429)
-
-    assert expected == openai_shape.parse_error(response(envelope("No credit.", *fields), 429))
-
-
-def test_quota_elsewhere() -> None:
-    """Another status keeps its kind, whatever the code says."""
-    expected = Fault(FaultKind.MISCONFIGURED, "No.", 403)
-
-    assert expected == openai_shape.parse_error(response(envelope("No.", code="insufficient_quota"), 403))
-
-
-@pytest.mark.parametrize(
-    ("payload", "message"),
-    [
-        (envelope("No."), "No."),
-        ({"error": "No."}, "No."),
-        ({"error": {}}, ""),
-        ({"error": None}, ""),
-        ({"error": ["No."]}, ""),
-        (envelope(None), ""),
-        (envelope({"detail": "No."}), ""),
-        ({"message": "No."}, ""),
-        (["No."], ""),
-        (None, ""),
-        (b"", ""),
-        (b"<html>No.</html>", ""),
-        (b"\xff", ""),
-    ],
-    ids=str,
-)
-def test_message(payload: object, message: str) -> None:
-    """The message is read from OpenAI's envelope; anything else is told by its status alone."""
-    assert Fault(FaultKind.BROKEN, message, 500) == openai_shape.parse_error(response(payload, 500))
-
-
-@given(TREES | TREES.map(lambda tree: {"error": tree}), st.integers(300, 599))
-def test_any_error_is_a_fault(payload: object, status: int) -> None:
-    """Whatever comes with a status of failure, it is a fault of that status."""
-    assert status == openai_shape.parse_error(response(payload, status)).status
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({}, None),
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after": "1.5"}, 1.5),
-        ({"retry-after-ms": "250"}, 0.25),
-        ({"retry-after-ms": "0", "retry-after": "1"}, 1.0),
-        ({"retry-after-ms": "1500", "retry-after": "1"}, 1.5),
-        ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
-        ({"retry-after-ms": "250", "retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.25),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "-inf"}, None),
-        ({"retry-after": ""}, None),
-        ({"retry-after": "1e307"}, openai_shape.LONGEST_WAIT),
-        ({"retry-after-ms": "1e308"}, openai_shape.LONGEST_WAIT),
-    ],
-    ids=str,
-)
-def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
-    """The wait asked for is the longer of both hints; what is no sane number of seconds is none."""
-    assert expected == openai_shape.parse_error(response(envelope("Slow."), 429, headers)).retry_after

@@ -1,0 +1,132 @@
+"""What the routing file says of a target reaches the provider's request."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import textwrap
+from typing import Any, cast
+
+import pytest
+
+from gateway import build
+from gateway.auth import Caller
+from gateway.errors import GatewayError
+from gateway.loading import load
+from gateway.record import Record
+from gateway.upstream import Upstream
+from gateway.wire import EmbeddingsRequest
+from providers.base import Fault, FaultKind, Request, Response
+from tests.fakes.clock import FakeTime
+
+COHERE = "embed-v4.0: {%s targets: [{provider: cohere, api_key: k}]}"
+PROMPTS = 'prompts: {query: "q: {text}", document: "d: {text}"},'
+
+
+class Recorder:
+    """An upstream that refuses everything, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def pool(self, via: object) -> None:
+        """Every way is open."""
+
+    async def send(self, request: Request, *_: object) -> Response | Fault:
+        self.requests.append(request)
+        return Fault(FaultKind.REJECTED, "no")
+
+
+async def requested(folder: pathlib.Path, models: str, alias: str, **fields: Any) -> list[Request]:
+    """The upstream requests for one text."""
+    file = folder / "gateway.yaml"
+    file.write_text(f"models:\n{textwrap.indent(textwrap.dedent(models).strip(), '  ')}\n")
+    upstream = Recorder()
+    gateway = build.gateway(load(file, {}), cast("Upstream", upstream))
+    request = EmbeddingsRequest(alias, fields.pop("inputs", ["a"]), **fields)
+    with pytest.raises(GatewayError):
+        await gateway.embed(
+            request, Caller("k", "k", ("*",)), build._loop_clock() + 60, Record("r", FakeTime().clock, 0.0)
+        )
+    return upstream.requests
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (
+            "provider: azure, base_url: 'https://x.openai.azure.com', model: dep, api_version: '2024-10-21'",
+            "https://x.openai.azure.com/openai/deployments/dep/embeddings?api-version=2024-10-21",
+        ),
+        (
+            "provider: bedrock-titan, model: titan, region: eu-west-1",
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/model/titan/invoke",
+        ),
+        (
+            "provider: vertex, model: gecko, region: europe-west4, project: p-1",
+            "https://europe-west4-aiplatform.googleapis.com/v1/projects/p-1/locations/europe-west4/publishers/google"
+            "/models/gecko:predict",
+        ),
+        (
+            "provider: vertex, model: gecko, region: global, project: p-1",
+            "https://aiplatform.googleapis.com/v1/projects/p-1/locations/global/publishers/google/models/gecko:predict",
+        ),
+        (
+            "provider: watsonx, model: slate, region: eu-de, project: p-1, api_version: '2025-01-01'",
+            "https://eu-de.ml.cloud.ibm.com/ml/v1/text/embeddings?version=2025-01-01",
+        ),
+    ],
+)
+async def test_address(tmp_path: pathlib.Path, target: str, expected: str) -> None:
+    """Version, region and project are where the provider wants them."""
+    models = f"m: {{dimensions: {{native: 3}}, targets: [{{{target}}}]}}"
+    actual = [request.url for request in await requested(tmp_path, models, "m")]
+
+    assert [expected] == actual
+
+
+@pytest.mark.parametrize(
+    ("keys", "fields", "expected"),
+    [
+        ("", {}, ("a", "search_document")),
+        ("", {"input_type": "query"}, ("a", "search_query")),
+        ("default_input_type: query,", {}, ("a", "search_query")),
+        (PROMPTS, {}, ("d: a", "search_document")),
+        (PROMPTS, {"input_type": "query"}, ("q: a", "search_query")),
+    ],
+)
+async def test_a_provider_that_needs_a_role(
+    tmp_path: pathlib.Path, keys: str, fields: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    """A provider that has to be told the role is told it, with prompts as without."""
+    [request] = await requested(tmp_path, COHERE % keys, "embed-v4.0", **fields)
+    body = json.loads(request.body)
+
+    assert ([expected[0]], expected[1]) == (body["texts"], body["input_type"])
+
+
+@pytest.mark.parametrize(("keys", "expected"), [("", ("a", "query")), (PROMPTS, ("q: a", None))])
+async def test_a_provider_that_needs_none(tmp_path: pathlib.Path, keys: str, expected: tuple[str, str | None]) -> None:
+    """A provider that puts prompts around texts itself is told the role only where none are put around here."""
+    models = f"voyage-4: {{{keys} targets: [{{provider: voyage, api_key: k}}]}}"
+    [request] = await requested(tmp_path, models, "voyage-4", input_type="query")
+    body = json.loads(request.body)
+
+    assert ([expected[0]], expected[1]) == (body["input"], body.get("input_type"))
+
+
+@pytest.mark.parametrize(
+    ("model", "batch", "expected"),
+    [
+        ("text-embedding-3-small", "", 1),
+        ("text-embedding-3-small", "batch: {inputs: 2}", 5),
+        ("text-embedding-3-small", "batch: {tokens: 12}", 1),
+        ("unknown", "batch: {tokens: 12}", 4),  # a byte each, and what is around it
+    ],
+)
+async def test_batch(tmp_path: pathlib.Path, model: str, batch: str, expected: int) -> None:
+    """Calls hold as much as the target says, in tokens where those are known and else in bytes."""
+    models = f"m: {{dimensions: {{native: 1536}}, targets: [{{provider: openai, model: {model}, {batch}}}]}}"
+    asked = await requested(tmp_path, models, "m", inputs=[[1], [2], [3], [4], [5], [6], [7], [8], [9], [10]])
+
+    assert expected == len(asked)
