@@ -32,7 +32,9 @@ KNOWN: dict[str, dict[str, Any]] = {
         "tokenizer": "cl100k_base",
     },
     "listed": {"space": "listed", "dimensions": {"native": 1024, "shorten": "truncate", "allowed": [256, 512]}},
+    "small-untold": {"space": "openai/small", "dimensions": {"native": 1536}},
     "plain": {"space": "plain", "dimensions": {"native": 768}},
+    "bare": {"dimensions": {"native": 3}},
 }
 CATALOG = {("openai", name): Facts.model_validate(facts) for name, facts in KNOWN.items()} | {
     ("static", "wordllama"): Facts.model_validate({"space": "words", "dimensions": {"native": 256}})
@@ -78,6 +80,7 @@ def places(**keys: object) -> list[str]:
         ({"targets": openai("other", "another"), "space": "mine", "dimensions": {"native": 3}}, "mine"),
         ({"targets": openai("other"), "dimensions": {"native": 3}}, "openai/other"),
         ({"targets": [{"provider": "openai"}], "dimensions": {"native": 3}}, "openai/m"),
+        ({"targets": openai("bare")}, "openai/bare"),
         ({"targets": [{"provider": "static", "path": "wordllama"}]}, "words"),
         ({"targets": [{"provider": "static", "path": "models/x"}], "dimensions": {"native": 3}}, "static/m"),
     ],
@@ -241,6 +244,13 @@ def test_tokenizer(model: str, given: str | None, expected: tuple[str, bool]) ->
     assert expected == (actual.tokenizer, actual.tokenizer_known)
 
 
+def test_tokenizer_of_the_target_that_is_known() -> None:
+    """Of several targets one whose tokenizer is known is enough."""
+    actual = resolved(targets=openai("small-untold", "small"))
+
+    assert actual.tokenizer_known
+
+
 # ── what the routing file alone says ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -294,6 +304,14 @@ def test_default_input_type_without_prompt(prompts: dict[str, str]) -> None:
     actual = problems(targets=openai("small"), prompts=prompts, default_input_type="query")
 
     assert [("models.m.default_input_type", "has no prompt under `prompts`")] == actual
+
+
+@pytest.mark.parametrize("models", [["other"], ["small", "listed"]])
+def test_no_half_routes(models: list[str]) -> None:
+    """A model whose length or space is not certain is no route."""
+    actual = model_rules.resolve(reading(), CATALOG, "m", ModelShape.model_validate({"targets": openai(*models)}), PATH)
+
+    assert actual is None
 
 
 def test_all_problems_of_a_model() -> None:

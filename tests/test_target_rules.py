@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.config import TargetConfig
 from gateway.document import Document
 from gateway.reading import Reading
 from gateway.schema import Facts, ModelShape
+from providers.openai import OPENAI
 
 PUBLIC = "https://api.openai.com/v1"
 CL100K = Facts(tokenizer="cl100k_base")
@@ -181,6 +183,22 @@ def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
     actual = [where for where, _ in problems(keys)]
 
     assert [place] == actual
+
+
+def test_no_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider without a public address needs a target's own."""
+    monkeypatch.setattr(target_rules, "PROVIDERS", {"openai": dataclasses.replace(OPENAI, base_url=None)})
+    actual = problems({}, {"base_url": "http://h"})
+
+    assert [("targets[0]", "`base_url` is missing: this provider has no public address")] == actual
+
+
+def test_no_token_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that takes no token ids is not asked to."""
+    monkeypatch.setattr(target_rules, "PROVIDERS", {"openai": dataclasses.replace(OPENAI, token_ids=False)})
+    actual = problems({}, {"token_ids": True}, {"token_ids": False})
+
+    assert [("targets[1].token_ids", "this provider takes no token ids")] == actual
 
 
 # ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -384,6 +402,7 @@ def test_environment_proxy_of_the_public_address() -> None:
         ("https://example.com.evil", "example.com", PROXY),
         ("https://h.example.com", "", PROXY),
         ("https://h.example.com", ",, ,.,:", PROXY),
+        ("https://h.", ",", PROXY),
         ("https://[::2]", "::1", PROXY),
         ("https://110.0.0.1", "10.0.0.1", PROXY),
     ],

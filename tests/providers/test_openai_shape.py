@@ -351,6 +351,7 @@ def test_any_json_is_read_or_malformed(payload: object) -> None:
     ("usage", "expected"),
     [
         ({"prompt_tokens": 5, "total_tokens": 6}, 5),
+        ({"prompt_tokens": 1}, 1),
         ({"total_tokens": 6}, 6),
         ({"prompt_tokens": 0, "total_tokens": 6}, 6),
         ({"prompt_tokens": 0, "total_tokens": 0}, None),
@@ -388,8 +389,10 @@ def envelope(message: object, type_: str | None = None, code: str | None = None)
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
+        (300, FaultKind.MISCONFIGURED),
         (301, FaultKind.MISCONFIGURED),
         (307, FaultKind.MISCONFIGURED),
+        (399, FaultKind.MISCONFIGURED),
         (400, FaultKind.REJECTED),
         (401, FaultKind.MISCONFIGURED),
         (402, FaultKind.EXHAUSTED),
@@ -402,6 +405,7 @@ def envelope(message: object, type_: str | None = None, code: str | None = None)
         (422, FaultKind.REJECTED),
         (424, FaultKind.OVERLOADED),
         (429, FaultKind.THROTTLED),
+        (499, FaultKind.REJECTED),
         (500, FaultKind.BROKEN),
         (501, FaultKind.BROKEN),
         (502, FaultKind.OVERLOADED),
@@ -481,8 +485,9 @@ def test_any_error_is_a_fault(payload: object, status: int) -> None:
         ({"retry-after": "inf"}, None),
         ({"retry-after": "-inf"}, None),
         ({"retry-after": ""}, None),
-        ({"retry-after": "1e307"}, openai_shape.LONGEST_WAIT),
-        ({"retry-after-ms": "1e308"}, openai_shape.LONGEST_WAIT),
+        ({"retry-after": "86401"}, 86_400.0),
+        ({"retry-after": "1e307"}, 86_400.0),
+        ({"retry-after-ms": "1e308"}, 86_400.0),
     ],
     ids=str,
 )
