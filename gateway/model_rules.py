@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,12 +14,18 @@ from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.reading import Reading
-from gateway.schema import DimensionsShape, Facts, ModelShape
+from gateway.schema import DimensionsShape, Facts, ModelShape, TargetShape
+from gateway.wire import InputType
 from providers import PROVIDERS
 from providers.base import Limits, LocalProvider
 
 Catalog = Mapping[tuple[str, str], Facts]
 """What is known of a model, by provider and by the provider's own name for it."""
+
+ENCODINGS: Final = frozenset(
+    {"cl100k_base", "o200k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base", "gpt2"}
+)
+"""tiktoken's names. Those that are not part of this package make counts an estimate."""
 
 CATALOG_FILE: Final = pathlib.Path(providers.__file__).with_name("catalog.yaml")
 
@@ -38,10 +45,11 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
     space = _space(reading, alias, shape, known, path)
     dimensions = _dimensions(reading, shape, known, path)
     targets = target_rules.resolve(reading, alias, shape, known, path)
-    if shape.default_input_type is not None and shape.default_input_type not in shape.prompts:
-        reading.problem((*path, "default_input_type"), "has no prompt under `prompts`")
+    default_input_type = _default_input_type(reading, shape, path)
     if dimensions is None or space is None:
         return None
+    if shape.tokenizer is not None and not shape.tokenizer.endswith(".json") and shape.tokenizer not in ENCODINGS:
+        reading.problem((*path, "tokenizer"), "must be cl100k_base, another encoding of tiktoken, or a tokenizer.json")
     tokenizer = shape.tokenizer or next((facts.tokenizer for facts in known if facts and facts.tokenizer), None)
     return ModelConfig(
         alias=alias,
@@ -57,7 +65,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         tokenizer_known=tokenizer is not None,
         client_tokens=shape.client_tokens,
         prompts=shape.prompts,
-        default_input_type=shape.default_input_type,
+        default_input_type=default_input_type,
         normalize=shape.normalize,
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
         targets=targets,
@@ -75,14 +83,23 @@ def _space(reading: Reading, alias: str, shape: ModelShape, known: Sequence[Fact
         return None
     if shape.space is not None:
         return shape.space
-    if None in known and len(shape.targets) > 1:
+    if len(shape.targets) > 1 and not all(map(_is_vouched_for, shape.targets, known)):
         reading.problem(
             path,
-            "`space` is missing: of several targets at least one is not in the catalogue, so that only you can "
-            "tell that they all serve the same vectors; name that space",
+            "`space` is missing: at least one of several targets is not in the catalogue, or not at its provider's own "
+            "address, so that only you can tell that they all serve the same vectors; name that space",
         )
         return None
-    return spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
+    space = spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
+    if not re.fullmatch(r"[\x21-\x7e]{1,200}", space):
+        reading.problem(path, f"`space` is missing: `{space}` cannot stand in a header; name the space in plain ASCII")
+        return None
+    return space
+
+
+def _is_vouched_for(target: TargetShape, facts: Facts | None) -> bool:
+    """The catalogue speaks of models at their provider's own address; elsewhere a name may stand for anything."""
+    return facts is not None and target_rules.is_at_home(target)
 
 
 def _dimensions(reading: Reading, shape: ModelShape, known: Sequence[Facts | None], path: Path) -> Dimensions | None:
@@ -95,7 +112,8 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Sequence[Facts | Non
             where, "`native` is missing: the catalogue does not know this model; say how long its vectors are"
         )
         return None
-    if given.native is not None and facts.native not in (None, given.native):
+    at_home = all(map(_is_vouched_for, shape.targets, known))
+    if at_home and given.native is not None and facts.native not in (None, given.native):
         reading.problem(
             (*where, "native"), f"the catalogue says {facts.native}; a route cannot change what a model makes"
         )
@@ -107,9 +125,22 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Sequence[Facts | Non
     if shortest > native:
         reading.problem((*where, "min"), f"is more than the native {native}")
     shorten = given.shorten or facts.shorten or "never"
+    if shorten == "never" and (given.allowed or given.min):
+        name = "allowed" if given.allowed else "min"
+        reading.problem((*where, name), "needs `shorten: native` or `shorten: truncate` beside it")
     if shorten == "native" and any(isinstance(PROVIDERS[target.provider], LocalProvider) for target in shape.targets):
         reading.problem((*where, "shorten"), "a local model does not shorten; `truncate` cuts its vectors here")
     return Dimensions(native, shortest, shorten, allowed)
+
+
+def _default_input_type(reading: Reading, shape: ModelShape, path: Path) -> InputType | None:
+    """With prompts no input goes out bare, which would be another recipe: it is a document unless told otherwise."""
+    default = shape.default_input_type or ("document" if "document" in shape.prompts else None)
+    if default is None and shape.prompts:
+        reading.problem(path, "`default_input_type` is missing: which of the prompts is it, if the client names none?")
+    elif default is not None and default not in shape.prompts:
+        reading.problem((*path, "default_input_type"), "has no prompt under `prompts`")
+    return default
 
 
 def _tokenizer(reading: Reading, name: str) -> str:
