@@ -39,11 +39,13 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
             param="input",
         )
     cut_items: Sequence[int] = ()
+    decides = counter.exact and route.tokenizer_known
     if isinstance(inputs[0], str):
         inputs = _prompted(cast("Sequence[str]", inputs), role, route)
     else:
-        inputs, cut_items = _from_token_ids(cast("Sequence[TokenIds]", inputs), role, route)
-    return Admitted(inputs, await _sizes(inputs, route.limits, counter), cut_items)
+        most = route.limits.input_tokens if decides and counter.name == route.client_tokens else None
+        inputs, cut_items = _from_token_ids(cast("Sequence[TokenIds]", inputs), role, route, most)
+    return Admitted(inputs, await _sizes(inputs, route.limits, counter, decides=decides), cut_items)
 
 
 def _prompted(texts: Sequence[str], role: InputType | None, route: Route) -> Sequence[str]:
@@ -54,7 +56,7 @@ def _prompted(texts: Sequence[str], role: InputType | None, route: Route) -> Seq
 
 
 def _from_token_ids(
-    lists: Sequence[TokenIds], role: InputType | None, route: Route
+    lists: Sequence[TokenIds], role: InputType | None, route: Route, most: int | None
 ) -> tuple[Sequence[Input], Sequence[int]]:
     """Ids as they came, where every target reads them alike; else the text that they stand for."""
     if route.client_tokens == "reject":
@@ -63,6 +65,12 @@ def _from_token_ids(
     texts: list[str] = []
     cut_items: list[int] = []
     for item, ids in enumerate(lists):
+        if most is not None and len(ids) > most:  # before their millions are read
+            raise ContextLengthExceeded(
+                f"`input[{item}]` has {len(ids)} tokens ({encoding.name}); this model takes at most {most} in one "
+                "input. Split it into shorter ones.",
+                param="input",
+            )
         try:
             if route.passes_token_ids and not (role and route.prompts):
                 token_ids.check_ids(encoding, ids)
@@ -76,20 +84,24 @@ def _from_token_ids(
     return (_prompted(texts, role, route) if texts else lists), cut_items
 
 
-async def _sizes(inputs: Sequence[Input], limits: Limits, counter: Counter) -> Sequence[int]:
-    """Bounds first: most requests are admitted by the length of their bytes, and none is counted without need."""
+async def _sizes(inputs: Sequence[Input], limits: Limits, counter: Counter, *, decides: bool) -> Sequence[int]:
+    """Bounds first: most requests are admitted by the length of their bytes, and none is counted without need.
+
+    Unless the count `decides`, being exact in the model's own tokens, nothing is refused.
+    """
     sizes = _Sizes(inputs, counter)
     await sizes.count(sizes.unbounded)
-    if not counter.exact:
+    if not decides:
         return sizes.tokens
     if limits.input_tokens is not None:
         over = sizes.over(limits.input_tokens)
         for item in over:
             if sizes.least(item) > limits.input_tokens:
                 raise _too_long(item, f"at least {sizes.least(item)}", limits.input_tokens, counter)
-        await sizes.count(over)
-        for item in sizes.over(limits.input_tokens):
-            raise _too_long(item, str(sizes.tokens[item]), limits.input_tokens, counter)
+        for item in over:  # one by one: the first that is too long ends it
+            await sizes.count([item])
+            if sizes.tokens[item] > limits.input_tokens:
+                raise _too_long(item, str(sizes.tokens[item]), limits.input_tokens, counter)
     if limits.request_tokens is not None and sum(sizes.tokens) > limits.request_tokens:
         await sizes.count(range(len(inputs)))
         if sum(sizes.tokens) > limits.request_tokens:

@@ -16,6 +16,8 @@ INLINE_BYTES: Final = 8_192
 ANSWER_BYTES: Final = 2**20
 ANSWER_BYTES_PER_INPUT: Final = 2**18
 """No right answer is larger: 8192 dimensions, pretty-printed at 32 bytes a number."""
+SHORTEST_SECRET: Final = 8
+"""Characters; a shorter word of a configured header is no credential, and may be part of any sentence."""
 
 
 class Remote:
@@ -29,6 +31,8 @@ class Remote:
         self._upstream = upstream
         self._via = via
         self._slots = Slots(max_concurrency)
+        words = [word for value in (endpoint.api_key or "", *endpoint.headers.values()) for word in value.split()]
+        self._secrets = sorted({word for word in words if len(word) >= SHORTEST_SECRET}, key=len, reverse=True)
 
     @property
     def load(self) -> Load:
@@ -47,10 +51,9 @@ class Remote:
         if 200 <= answer.status < 300:
             return self._provider.parse_response(answer)
         fault = self._provider.parse_error(answer)
-        key = self._endpoint.api_key
-        if key is None or key not in fault.message:
-            return fault
-        message = fault.message.replace(key, "[hidden]")
+        message = fault.message
+        for secret in self._secrets:
+            message = message.replace(secret, "[hidden]")
         return Fault(fault.kind, message, fault.status, fault.retry_after, fault.item)
 
 
@@ -74,4 +77,8 @@ class Local:
                 return Fault(FaultKind.NO_SLOT, "no slot became free in time")
             if sum(map(len, texts)) <= INLINE_BYTES:
                 return self._engine.embed(texts)
-            return await asyncio.to_thread(self._engine.embed, texts)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await asyncio.to_thread(self._engine.embed, texts)
+            except TimeoutError:
+                return Fault(FaultKind.TIMEOUT, "the model did not finish in time")

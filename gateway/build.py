@@ -26,6 +26,7 @@ from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
+from gateway.wire import OWN_FIELDS
 from providers import PROVIDERS
 from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider
 
@@ -75,7 +76,7 @@ def _counter(route: Route) -> Counter:
     except ImportError:
         raise BuildError(
             f"models.{route.alias}.tokenizer: a tokenizer.json needs the package's extra: "
-            'pip install "embedding-gateway[local]".'
+            'run `scripts/setup`, or `pip install ".[local]"` in its folder.'
         ) from None
 
 
@@ -133,7 +134,7 @@ class _Engines:
 
 
 def _route(model: ModelConfig, engines: _Engines, upstream: Upstream) -> Route:
-    owned: set[str] = set()
+    owned = set(OWN_FIELDS)
     for target in model.targets:
         provider = PROVIDERS[target.provider]
         owned |= provider.owned if isinstance(provider, Provider) else set()

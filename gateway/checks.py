@@ -56,6 +56,8 @@ def origin(text: str) -> str:
 def http_url(url: str) -> str:
     if not (re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", url) and _has_address(url)):
         raise ValueError("must be an http:// or https:// URL without credentials, query or fragment")
+    if url.rstrip("/").endswith("/embeddings"):
+        raise ValueError("must end before `/embeddings`, which the gateway adds itself")
     return url
 
 

@@ -90,6 +90,10 @@ def _announce(config: Config, url: str) -> None:
 def check(file: pathlib.Path | None) -> None:
     """Check a routing file: every problem at once, each with its line; exit 1 if there is one."""
     loaded = _load(file)
+    try:
+        build.gateway(loaded, Upstream())  # the files of local models and of certificates are read, too
+    except build.BuildError as error:
+        _fail(str(error))
     for model in loaded.models:
         targets = ", ".join(f"{target.name} ({target.provider}: {target.model})" for target in model.targets)
         click.echo(f"{model.alias}: space {model.space}, {model.dimensions}, targets {targets}")

@@ -66,8 +66,8 @@ def _path(steps: Path) -> Path:
 
 
 def _unknown_key(key: str, path: Path, known: list[str]) -> tuple[Path, str]:
-    name, colon, _ = key.partition(":")
-    if colon and name in known:  # what follows the colon was meant for a value, and may be a secret
+    name = key.partition(":")[0]
+    if name in known:  # what follows the colon was meant for a value, and may be a secret
         return (*path, name), "its colon needs a blank behind it"
     near = difflib.get_close_matches(key, known, n=1)
     if near:

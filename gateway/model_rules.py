@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.reading import Reading
-from gateway.schema import CatalogFacts, DimensionsShape, ModelShape
+from gateway.schema import CatalogFacts, DimensionsShape, ModelShape, TargetShape
 from providers import PROVIDERS
 from providers.base import Limits, LocalProvider
 
@@ -22,6 +23,10 @@ Catalog = Mapping[tuple[str, str], CatalogFacts]
 
 Known = Sequence[CatalogFacts | None]
 """What the catalogue knows of each target of a model."""
+ENCODINGS: Final = frozenset(
+    {"cl100k_base", "o200k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base", "gpt2"}
+)
+"""tiktoken's names. Those that are not part of this package make counts an estimate."""
 
 CATALOG_FILE: Final = pathlib.Path(providers.__file__).with_name("catalog.yaml")
 
@@ -44,6 +49,8 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
     input_types, default_input_type = role_rules.resolve(reading, shape, known, path)
     if dimensions is None or space is None:
         return None
+    if shape.tokenizer is not None and not shape.tokenizer.endswith(".json") and shape.tokenizer not in ENCODINGS:
+        reading.problem((*path, "tokenizer"), "must be cl100k_base, another encoding of tiktoken, or a tokenizer.json")
     tokenizer = shape.tokenizer or next((facts.tokenizer for facts in known if facts and facts.tokenizer), None)
     return ModelConfig(
         alias=alias,
@@ -78,14 +85,23 @@ def _space(reading: Reading, alias: str, shape: ModelShape, known: Known, path: 
         return None
     if shape.space is not None:
         return shape.space
-    if len(shape.targets) > 1 and any(facts is None or facts.space is None for facts in known):
+    if len(shape.targets) > 1 and not all(map(_is_vouched_for, shape.targets, known)):
         reading.problem(
             path,
-            "`space` is missing: the catalogue knows no space for at least one of several targets, so that only you "
-            "can tell that they all serve the same vectors; name that space",
+            "`space` is missing: at least one of several targets is not in the catalogue, or not at its provider's own "
+            "address, so that only you can tell that they all serve the same vectors; name that space",
         )
         return None
-    return spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
+    space = spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
+    if not re.fullmatch(r"[\x21-\x7e]{1,200}", space):
+        reading.problem(path, f"`space` is missing: `{space}` cannot stand in a header; name the space in plain ASCII")
+        return None
+    return space
+
+
+def _is_vouched_for(target: TargetShape, facts: CatalogFacts | None) -> bool:
+    """The catalogue speaks of models at their provider's own address; elsewhere a name may stand for anything."""
+    return facts is not None and facts.space is not None and target_rules.is_at_home(target)
 
 
 def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -> Dimensions | None:
@@ -104,7 +120,8 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -
             where, "`native` is missing: the catalogue does not know this model; say how long its vectors are"
         )
         return None
-    if given.native is not None and facts.native not in (None, given.native):
+    at_home = all(map(_is_vouched_for, shape.targets, known))
+    if at_home and given.native is not None and facts.native not in (None, given.native):
         reading.problem(
             (*where, "native"), f"the catalogue says {facts.native}; a route cannot change what a model makes"
         )
@@ -116,6 +133,9 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -
     if shortest > native:
         reading.problem((*where, "min"), f"is more than the native {native}")
     shorten = given.shorten or facts.shorten or "never"
+    if shorten == "never" and (given.allowed or given.min):
+        name = "allowed" if given.allowed else "min"
+        reading.problem((*where, name), "needs `shorten: native` or `shorten: truncate` beside it")
     unable = sorted({target.provider for target in shape.targets if not _shortens(target.provider)})
     if shorten == "native" and unable:
         reading.problem(

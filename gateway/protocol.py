@@ -15,24 +15,33 @@ MAX_HEADER_BYTES: Final = 64 * 1024
 
 
 class EnvelopeProtocol(HttpToolsProtocol):
-    _header_bytes = 0
+    _in_head = False
+    _head_bytes = 0
+    _refused = False
 
     def on_message_begin(self) -> None:
-        self._header_bytes = 0
+        self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > MAX_HEADER_BYTES:
-            raise ValueError("too many bytes of headers")  # which the parser reports as a bad request
-        super().on_header(name, value)
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Counts what comes before a head is whole: the parser shows neither a long URL nor half a header."""
+        if self._refused:
+            return
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADER_BYTES:
+                self._refuse(HeadersTooLarge(f"The request's headers are larger than {MAX_HEADER_BYTES} bytes."))
 
     def send_400_response(self, msg: str) -> None:
-        error: GatewayError
-        if self._header_bytes > MAX_HEADER_BYTES:
-            error = HeadersTooLarge(f"The request's headers are larger than {MAX_HEADER_BYTES} bytes.")
-        else:
-            error = InvalidRequest("This is not an HTTP request that can be read: its method or its form is unknown.")
+        self._refuse(InvalidRequest("This is not an HTTP request that can be read: its method or its form is unknown."))
+
+    def _refuse(self, error: GatewayError) -> None:
+        self._refused = True
         body = error_body(error)
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"

@@ -31,9 +31,19 @@ def resolve(
             if role not in told(provider, facts):
                 where: Path = (*path, "prompts", role)
                 reading.problem(where, f"{provider} has to be told the input type, and does not know this one")
-    if needing and default is None:
+    if default is None and needing:
         default = _document(reading, needing[0][0], input_types, path)
+    elif default is None and shape.prompts:
+        default = _prompted(reading, input_types, path)
     return input_types, default
+
+
+def _prompted(reading: Reading, input_types: Collection[InputType], path: Path) -> InputType | None:
+    """With prompts no input goes out bare, which would be another recipe: it is a document unless told otherwise."""
+    if "document" in input_types:
+        return "document"
+    reading.problem(path, "`default_input_type` is missing: which of the prompts is it, if the client names none?")
+    return None
 
 
 def _document(reading: Reading, provider: str, input_types: Collection[InputType], path: Path) -> InputType | None:

@@ -150,7 +150,7 @@ class Routes:
 
 
 def _may_use(caller: Caller, route: Route, name: str) -> bool:
-    """An alias is the same route, so permission for either name is permission for both."""
+    """Permission for a route's own alias holds for its other names; permission for one of those holds for that one."""
     return caller.may_use(route.alias) or caller.may_use(name)
 
 

@@ -130,7 +130,7 @@ class CatalogFacts(Facts):
 class TargetShape(Shape):
     provider: Annotated[str, AfterValidator(checks.provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
     """The kind of backend."""
-    model: str | None = None
+    model: ModelName | None = None
     """The model's name there [the alias]."""
     path: str | None = None
     """Folder of a local model, or `wordllama`."""

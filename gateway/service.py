@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from gateway.answers import Result, UsageSource
 from gateway.auth import Caller
 from gateway.dimensions import Length
 from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.errors import UpstreamTimeout
 from gateway.record import Record
 from gateway.routing import Route, Routes, in_order
 from gateway.tokens import Counter
@@ -39,7 +41,7 @@ class Gateway:
         route.check_extra(request.extra)
         counter = self.counters[route.tokenizer]
         with record.timing("tokens"):
-            admitted = await admission.admit(request.inputs, role, route, counter)
+            admitted = await _admitted(request, role, route, counter, deadline)
         job = _job(request, role, admitted, length)
         with record.timing("upstream"):
             delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
@@ -58,6 +60,16 @@ class Gateway:
             targets=delivery.targets,
             cut_items=admitted.cut_items,
         )
+
+
+async def _admitted(
+    request: EmbeddingsRequest, role: InputType | None, route: Route, counter: Counter, deadline: float
+) -> Admitted:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await admission.admit(request.inputs, role, route, counter)
+    except TimeoutError:
+        raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
 def _job(request: EmbeddingsRequest, role: InputType | None, admitted: Admitted, length: Length) -> Job:

@@ -67,6 +67,7 @@ def serve(config: Config, listener: socket.socket, announce: Callable[[], None])
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
     """
     if config.server.workers > 1:
+        asyncio.run(build.house(config).close())  # what the workers cannot build is said once, and here
         announce()
         Multiprocess(_settings(config, functools.partial(_in_worker, config)), sockets=[listener]).run()
         return

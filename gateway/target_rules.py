@@ -30,7 +30,27 @@ def resolve(
         if made.name in {other.name for other in targets}:
             reading.problem((*where, "name"), "another target of this route has this name")
         targets.append(made)
+    _check_fields(reading, shape, path)
     return tuple(targets)
+
+
+def is_at_home(target: TargetShape) -> bool:
+    """Whether a target is a local model, or a service at its provider's own address."""
+    provider = PROVIDERS[target.provider]
+    if isinstance(provider, LocalProvider):
+        return True
+    return target.base_url is None or _host(target.base_url) == _host(provider.base_url)
+
+
+def _check_fields(reading: Reading, shape: ModelShape, path: Path) -> None:
+    """Fields of a body can change its vectors, so that all targets of one kind have to send the same."""
+    first: dict[str, Mapping[str, object]] = {}
+    for index, target in enumerate(shape.targets):
+        if first.setdefault(target.provider, target.extra_body) != target.extra_body:
+            reading.problem(
+                (*path, "targets", index, "extra_body"),
+                "differs from that of another target: vectors made with different fields cannot be compared",
+            )
 
 
 def _target(
@@ -58,7 +78,7 @@ def _target(
     takes_ids = isinstance(provider, Provider) and provider.token_ids
     if shape.token_ids and not takes_ids:
         reading.problem((*path, "token_ids"), "this provider takes no token ids")
-    same_tokens = takes_ids and facts is not None and facts.tokenizer == model.client_tokens
+    same_tokens = takes_ids and is_at_home(shape) and facts is not None and facts.tokenizer == model.client_tokens
     return TargetConfig(
         name=shape.name or f"{shape.provider}-{index}",
         provider=shape.provider,

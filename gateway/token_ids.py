@@ -11,6 +11,8 @@ from typing import Final
 
 import tiktoken
 
+from gateway.vocabulary import SPECIAL_TOKENS
+
 CONTINUATION_BYTES: Final = bytes(range(0x80, 0xC0))
 
 
@@ -38,9 +40,13 @@ def check_ids(encoding: tiktoken.Encoding, ids: Sequence[int]) -> None:
 def decode(encoding: tiktoken.Encoding, ids: Sequence[int]) -> Decoded:
     """The text of token ids, without half a character at either edge: frameworks cut at token borders.
 
-    Raises BadTokenIds for an id outside the vocabulary, for bytes that are not UTF-8, and when no text is left.
+    Raises BadTokenIds for an id outside the vocabulary, a special token, bytes that are not UTF-8, and no text at all.
     """
     raw = _bytes_of(encoding, ids)
+    special = set(ids).intersection(SPECIAL_TOKENS.values())
+    if special:
+        position = next(n for n, token_id in enumerate(ids) if token_id in special)
+        raise BadTokenIds(f"The token id at position {position} is a mark of `{encoding.name}` and no text.", position)
     head = raw[:3]
     start = len(head) - len(head.lstrip(CONTINUATION_BYTES))
     try:

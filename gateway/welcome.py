@@ -51,5 +51,7 @@ def program() -> str:
         return "gateway"
     called = pathlib.Path(sys.argv[0])
     if called.name == "__main__.py":
-        return f"{sys.executable} -m gateway"
+        called = pathlib.Path(sys.executable).with_name("gateway")
+        if not called.exists():
+            return f"{sys.executable} -m gateway"
     return os.path.join(os.curdir, os.path.relpath(called))

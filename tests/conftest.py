@@ -21,7 +21,7 @@ MODELS = string.Template(
     f"""
     text-embedding-3-small:
       aliases: [ada-like, team/small]
-      targets: [{{{SMALL}, base64: true}}]
+      targets: [{{{SMALL}, base64: true, token_ids: true}}]
     small-floats:
       targets: [{{{SMALL}}}]
     small-decoding:
@@ -38,6 +38,7 @@ MODELS = string.Template(
       prompts: {{query: "query: {{text}}", document: "{{text}}"}}
       targets: [{{{SMALL}}}]
     two-targets:
+      space: openai/text-embedding-3-small
       targets:
         - {{name: first, {SMALL}}}
         - {{name: second, {SMALL}, priority: 1}}

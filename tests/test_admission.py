@@ -118,6 +118,11 @@ async def test_surely_over() -> None:
     assert (ContextLengthExceeded, expected, "input") == await refusal_of(["a", "b" * 24], NoCounter(), input_tokens=5)
 
 
+async def test_perhaps_not_over() -> None:
+    """A text whose least bound is at the limit is counted before it is judged."""
+    assert [5] == (await admit(["a b c d e"], LetterCounter(tokens_of=1), input_tokens=5)).sizes
+
+
 async def test_unbounded() -> None:
     """Where a tokenizer has no bound, every text is counted once."""
     counter = LetterCounter(bounded=False)

@@ -52,6 +52,7 @@ def answer(dimensions: Dimensions, requested: int | None) -> Length | None:
         (HERE, 1023, Length(1024, 1023)),
         (HERE, 32, Length(1024, 32)),
         (HERE_LISTED, 64, Length(256, 64)),
+        (Dimensions(256, shorten="truncate"), 1, Length(256, 1)),
     ],
 )
 def test_resolve(dimensions: Dimensions, requested: int | None, expected: Length) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.document import MAX_VALUES, Path, parse, written
+from gateway.document import MAX_DEPTH, MAX_VALUES, Path, parse, written
 
 HINT = "between brackets a reference needs quotes"
 
@@ -333,6 +333,7 @@ def test_other_faults_get_no_hint(text: str) -> None:
         ("a: 1\nb: *x", 2, "a value that begins with * or ! needs quotes"),
         ("a: 1\n\nb: \x07", 3, "it holds a control character"),
         ("a: 1\r\nb: \x00", 2, "it holds a control character"),
+        ("\na: \x07", 2, "it holds a control character"),
         ("a: \x7f", 1, "it holds a control character"),
     ],
 )
@@ -497,11 +498,11 @@ def test_billion_laughs_are_not_read() -> None:
         "[" * 5000,
         "{a: " * 5000,
         "- " * 5000,
-        "[" * 60 + "]" * 60,
+        "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2),
         "".join(f"{' ' * depth}a:\n" for depth in range(1000)),
         "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 1000)),
     ],
-    ids=["lists", "mappings", "dashes", "sixty", "indentation", "aliases"],
+    ids=["lists", "mappings", "dashes", "just too deep", "indentation", "aliases"],
 )
 def test_deep_nesting(text: str) -> None:
     """A text that is nested too deeply is one problem."""
@@ -511,7 +512,7 @@ def test_deep_nesting(text: str) -> None:
 
 
 def test_nesting() -> None:
-    """Forty levels are not too deep."""
-    actual = values("[" * 40 + "]" * 40)
+    """What nests as deeply as is allowed is read."""
+    text = "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)
 
-    assert str(actual) == "[" * 40 + "]" * 40
+    assert text == str(values(text))

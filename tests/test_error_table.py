@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import socket
 import time
 from collections.abc import Iterator
@@ -393,3 +394,70 @@ def test_logs_hold_no_secret(http: httpx.Client, gateway: GatewayProcess, openai
     assert [False] * 3 == [
         hidden in gateway.stderr for hidden in (secret[:15] + "t that", KEY, openai_upstream.api_key)
     ]
+
+
+def test_long_url(gateway: GatewayProcess) -> None:
+    """A URL that never ends is given up, before anybody has shown a key."""
+    host, port = gateway.root_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET /" + b"a" * 1000)
+        for _ in range(100):
+            try:
+                connection.sendall(b"a" * 2**18)
+            except OSError:  # it has closed already
+                break
+        else:
+            raise AssertionError("25 MB of URL were taken")
+
+
+def test_many_long_texts(http: httpx.Client) -> None:
+    """The first of many texts that are too long ends the counting."""
+    answer = http.post("/v1/embeddings", json={"model": SMALL, "input": ["a" * 900_000] * 8})
+
+    assert ((400, INVALID, "input", "context_length_exceeded"), True) == (
+        shape(answer),
+        "`input[0]`" in answer.json()["error"]["message"],
+    )
+
+
+def test_special_ids(http: httpx.Client) -> None:
+    """Ids that mark the end of a text are no text for a model of another vocabulary."""
+    answer = http.post("/v1/embeddings", json={"model": "local", "input": [[15339], [15339, 100257]]})
+
+    assert ((400, INVALID, "input", None), True) == (
+        shape(answer),
+        answer.json()["error"]["message"].startswith("`input[1]`: The token id at position 1"),
+    )
+
+
+@pytest.mark.parametrize("field", ["model", "input", "dimensions", "encoding_format", "user"])
+def test_owned_fields_of_a_local_model(http: httpx.Client, field: str) -> None:
+    """OpenAI's own fields cannot be hidden in `extra_body`, whatever the backend."""
+    answer = http.post("/v1/embeddings", json={"model": "local", "input": "x", "extra_body": {field: "x"}})
+
+    assert (400, INVALID, field, None) == shape(answer)
+
+
+def test_header_secrets_stay_here(tmp_path: pathlib.Path) -> None:
+    """An upstream that quotes a configured header does not tell the client what it holds."""
+    with FakeOpenAI() as fake:
+        models = (
+            f"m: {{targets: [{{provider: openai, model: {SMALL}, base_url: '{fake.base_url}', "
+            f"api_key: {fake.api_key}, headers: {{x-team-key: correct-horse-battery}}}}]}}"
+        )
+        with GatewayProcess(tmp_path, models) as gateway, gateway.client() as http:
+            fake.behave(mishaps.error(400, message="Bad x-team-key: correct-horse-battery."))
+            answer = http.post("/v1/embeddings", json={"model": "m", "input": "x"})
+
+    assert "The model's backend refused this request: Bad x-team-key: [hidden]." == answer.json()["error"]["message"]
+
+
+def test_counting_keeps_to_the_deadline(http: httpx.Client) -> None:
+    """A request whose time is up while its tokens are counted is told so."""
+    answer = http.post(
+        "/v1/embeddings",
+        json={"model": SMALL, "input": [" " * 900_000 + "a"]},
+        headers={"x-request-timeout-ms": "20"},
+    )
+
+    assert (504, "server_error", None, "upstream_timeout") == shape(answer)

@@ -157,6 +157,7 @@ def test_near_misses(value: object, place: str, meant: str) -> None:
     [
         ({"caching": {}}, "caching", "`server`, `state`, `auth`, `models`"),
         ({"state": {"redis": 1}}, "state.redis", "`url`"),
+        ({"state": {"redis:x": 1}}, "state.redis:x", "`url`"),
         ({"auth": {"keys": [KEY | {"date": 1}]}}, "auth.keys[0].date", "`name`, `sha256`, `models`, `expires`"),
         ({"auth": {"keys": [KEY | {"datetime": 1}]}}, "auth.keys[0].datetime", "`name`, `sha256`, `models`, `expires`"),
     ],

@@ -291,6 +291,7 @@ models:
         model: m
         api_key_file: key
         name: ${REFERENCE}
+        extra_body: {token: S3cret-body}
     space: mine
 """
 

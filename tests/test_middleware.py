@@ -144,6 +144,14 @@ async def test_headers() -> None:
     assert [] == [name for name, shape in shapes.items() if not re.fullmatch(shape, exchange.answered[name])]
 
 
+async def test_times_agree() -> None:
+    """Both headers tell the same time, to the millisecond."""
+    answered = (await Exchange(fine)()).answered
+    total = float(answered["server-timing"].removeprefix("total;dur="))
+
+    assert pytest.approx(total, abs=1) == int(answered["openai-processing-ms"])
+
+
 @pytest.mark.parametrize("own", ["a", "req-1.2:3_4", "A" * 128])
 async def test_own_id(own: str) -> None:
     """A client's own id is kept, if it is short and plain."""
@@ -336,6 +344,11 @@ async def is_idle(running: Running) -> bool:
 async def test_idle_at_first() -> None:
     """At first nothing runs."""
     assert await is_idle(Running())
+
+
+def test_not_draining_at_first() -> None:
+    """At first the process is not about to stop."""
+    assert not Running().draining
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from typing import Any
 
 import pytest
 
-from gateway import model_rules
-from gateway.config import ModelConfig
+from gateway import loading, model_rules
+from gateway.config import ConfigError, ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Document, parse
 from gateway.inputs import MAX_INPUTS
@@ -33,10 +34,12 @@ KNOWN: dict[str, dict[str, Any]] = {
         "tokenizer": "cl100k_base",
     },
     "listed": {"space": "listed", "dimensions": {"native": 1024, "shorten": "truncate", "allowed": [256, 512]}},
+    "small-untold": {"space": "openai/small", "dimensions": {"native": 1536}},
     "plain": {"space": "plain", "dimensions": {"native": 768}},
     "longer": {"space": "longer", "dimensions": {"native": 1024, "shorten": "native", "allowed": [512, 2048]}},
     "public": {"dimensions": {"native": 1536}, "tokenizer": "own"},
     "public-short": {"dimensions": {"native": 384}},
+    "bare": {"dimensions": {"native": 3}},
 }
 CATALOG = {("openai", name): CatalogFacts.model_validate(facts) for name, facts in KNOWN.items()} | {
     ("static", "wordllama"): CatalogFacts.model_validate({"space": "words", "dimensions": {"native": 256}})
@@ -84,6 +87,7 @@ def places(**keys: object) -> list[str]:
         ({"targets": openai("public")}, "openai/public"),
         ({"targets": openai("other"), "dimensions": {"native": 3}}, "openai/other"),
         ({"targets": [{"provider": "openai"}], "dimensions": {"native": 3}}, "openai/m"),
+        ({"targets": openai("bare")}, "openai/bare"),
         ({"targets": [{"provider": "static", "path": "wordllama"}]}, "words"),
         ({"targets": [{"provider": "static", "path": "models/x"}], "dimensions": {"native": 3}}, "static/m"),
     ],
@@ -194,8 +198,8 @@ def test_contradicted_catalogue() -> None:
 @pytest.mark.parametrize(
     ("given", "place"),
     [
-        ({"min": 769}, "models.m.dimensions.min"),
-        ({"allowed": [1, 769, 2]}, "models.m.dimensions.allowed[1]"),
+        ({"shorten": "truncate", "min": 769}, "models.m.dimensions.min"),
+        ({"shorten": "truncate", "allowed": [1, 769, 2]}, "models.m.dimensions.allowed[1]"),
     ],
 )
 def test_longer_than_native(given: dict[str, Any], place: str) -> None:
@@ -279,6 +283,13 @@ def test_tokenizer(model: str, given: str | None, expected: tuple[str, bool]) ->
     assert expected == (actual.tokenizer, actual.tokenizer_known)
 
 
+def test_tokenizer_of_the_target_that_is_known() -> None:
+    """Of several targets one whose tokenizer is known is enough."""
+    actual = resolved(targets=openai("small-untold", "small"))
+
+    assert actual.tokenizer_known
+
+
 # ── what the routing file alone says ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -306,7 +317,7 @@ def test_defaults(key: str, expected: object) -> None:
     [
         ("aliases", ["a", "b"], ("a", "b")),
         ("client_tokens", "reject", "reject"),
-        ("prompts", {"query": "q: {text}"}, {"query": "q: {text}"}),
+        ("prompts", {"document": "d: {text}"}, {"document": "d: {text}"}),
         ("prompts", {}, {}),
         ("normalize", True, True),
         ("client_extra", "none", "none"),
@@ -326,6 +337,14 @@ def test_input_types() -> None:
     actual = resolved(targets=openai("small"), prompts={"query": "q: {text}"}, default_input_type="query")
 
     assert (("query",), "query") == (actual.input_types, actual.default_input_type)
+
+
+@pytest.mark.parametrize("models", [["other"], ["small", "listed"]])
+def test_no_half_routes(models: list[str]) -> None:
+    """A model whose length or space is not certain is no route."""
+    actual = model_rules.resolve(reading(), CATALOG, "m", ModelShape.model_validate({"targets": openai(*models)}), PATH)
+
+    assert actual is None
 
 
 def test_all_problems_of_a_model() -> None:
@@ -486,3 +505,90 @@ def test_catalogue_spaces_agree() -> None:
             lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
 
     assert dict.fromkeys(lengths, 1) == {space: len(different) for space, different in lengths.items()}
+
+
+# ── what the catalogue can vouch for ──────────────────────────────────────────────────────────────────────────────
+
+SMALL = {"provider": "openai", "model": "text-embedding-3-small"}
+ELSEWHERE = {**SMALL, "base_url": "http://127.0.0.1:8080"}
+
+
+def loaded(text: str, folder: pathlib.Path) -> ModelConfig:
+    file = folder / "gateway.yaml"
+    file.write_text(text)
+    return loading.load(file, {}).models[0]
+
+
+def complaints(text: str, folder: pathlib.Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, folder)
+    return [line.partition("gateway.yaml:")[2] for line in caught.value.lines()]
+
+
+def test_elsewhere_ids_are_decoded(tmp_path: pathlib.Path) -> None:
+    """A known name at another address may be another model, so its token ids are not trusted."""
+    model = loaded(json.dumps({"models": {"m": {"targets": [ELSEWHERE]}}}), tmp_path)
+
+    assert [False] == [target.token_ids for target in model.targets]
+
+
+def test_elsewhere_lengths_are_the_operators(tmp_path: pathlib.Path) -> None:
+    """At another address the routing file's own length holds against the catalogue's."""
+    given = {"dimensions": {"native": 384}, "targets": [ELSEWHERE]}
+    model = loaded(json.dumps({"models": {"m": given}}), tmp_path)
+
+    assert 384 == model.dimensions.native
+
+
+def test_elsewhere_needs_a_space(tmp_path: pathlib.Path) -> None:
+    """A known name at two addresses is one space only if somebody says so."""
+    (line,) = complaints(json.dumps({"models": {"m": {"targets": [SMALL, ELSEWHERE]}}}), tmp_path)
+
+    assert "models.m: `space` is missing" in line
+
+
+def test_space_fits_a_header(tmp_path: pathlib.Path) -> None:
+    """A space that would be called by a name that no header can hold has to be named."""
+    text = 'models: {模型: {dimensions: {native: 4}, targets: [{provider: openai, base_url: "http://h"}]}}'
+    (line,) = complaints(text, tmp_path)
+
+    assert "`space` is missing" in line
+
+
+def test_prompts_apply_by_default(tmp_path: pathlib.Path) -> None:
+    """With prompts an input that is told no type is a document, as bare texts would be another recipe."""
+    given = {"prompts": {"query": "q: {text}", "document": "d: {text}"}, "targets": [SMALL]}
+
+    assert "document" == loaded(json.dumps({"models": {"m": given}}), tmp_path).default_input_type
+
+
+def test_prompts_without_a_default(tmp_path: pathlib.Path) -> None:
+    """Prompts of which none is for documents need a default."""
+    given = {"prompts": {"query": "q: {text}"}, "targets": [SMALL]}
+    (line,) = complaints(json.dumps({"models": {"m": given}}), tmp_path)
+
+    assert "`default_input_type` is missing" in line
+
+
+@pytest.mark.parametrize("given", [{"native": 4, "allowed": [2]}, {"native": 4, "min": 1}])
+def test_lengths_need_a_way(tmp_path: pathlib.Path, given: dict[str, object]) -> None:
+    """Shorter lengths without a word on who shortens are refused."""
+    models = {"m": {"dimensions": given, "targets": [{"provider": "openai", "base_url": "http://h"}]}}
+    (line,) = complaints(json.dumps({"models": models}), tmp_path)
+
+    assert "needs `shorten: native` or `shorten: truncate` beside it" in line
+
+
+def test_fields_agree(tmp_path: pathlib.Path) -> None:
+    """Targets of one kind that send different fields make vectors that cannot be compared."""
+    targets = [{**SMALL, "name": name, "extra_body": {"prompt_name": name}} for name in ("query", "passage")]
+    (line,) = complaints(json.dumps({"models": {"m": {"targets": targets}}}), tmp_path)
+
+    assert "extra_body: differs from that of another target" in line
+
+
+def test_misspelt_tokenizer(tmp_path: pathlib.Path) -> None:
+    """A tokenizer that does not exist would silently switch its limits off, and is refused."""
+    (line,) = complaints(json.dumps({"models": {"m": {"tokenizer": "cl100k", "targets": [SMALL]}}}), tmp_path)
+
+    assert "models.m.tokenizer: must be cl100k_base" in line

@@ -119,6 +119,12 @@ PLAIN_TEXT = st.text(st.characters(exclude_characters='"\\', exclude_categories=
 IDS = st.lists(st.integers(0, 999_999), min_size=1)
 
 
+@pytest.mark.parametrize("limits", [Limits(inputs=2), Limits(request_tokens=10), Limits(request_bytes=9)], ids=str)
+def test_every_batch_may_reach_the_limit(limits: Limits) -> None:
+    """A later batch may hold as much as the first."""
+    assert [[0, 1], [2, 3], [4, 5]] == pack(["a", "é"] * 3, [4, 6] * 3, range(6), limits)
+
+
 @given(st.lists(PLAIN_TEXT, min_size=1) | st.lists(IDS, min_size=1))
 def test_bytes_suffice(inputs: list[Input]) -> None:
     """Ids, and texts without escapes, take no more bytes in a body than are counted for them."""

@@ -383,6 +383,11 @@ def test_long_message(length: int, expected: str) -> None:
     assert expected == cleaned("é" * length)
 
 
+def test_far_end() -> None:
+    """Of a message that is far too long only the beginning is read, however little is left of that."""
+    assert "the end" not in cleaned(f"https://host/{'a' * 100} " * 20 + "the end")
+
+
 @pytest.mark.parametrize("place", range(1940, 2010, 3))
 def test_no_half_key(place: int) -> None:
     """Where a long message is cut, no half of a key comes to light."""

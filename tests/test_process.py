@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +17,7 @@ import pytest
 
 from tests.fakes import mishaps
 from tests.fakes.openai_upstream import FakeOpenAI
-from tests.gateway_process import KEY, GatewayProcess
+from tests.gateway_process import KEY, PYTHON, GatewayProcess
 
 SMALL = "text-embedding-3-small"
 LOCAL = "local: {normalize: true, targets: [{provider: static, path: wordllama}]}"
@@ -165,3 +166,22 @@ def test_nothing_grows(tmp_path: pathlib.Path, model: str) -> None:
     print(f"{model}: {before / 2**20:.1f} → {after / 2**20:.1f} MiB, {idle} → {open_now} descriptors")
     assert after < before + 10 * 2**20
     assert open_now <= idle + 64  # the kept connections to the upstream, at most one a caller
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one", "two"])
+def test_what_cannot_be_brought_up(tmp_path: pathlib.Path, command: str, workers: list[str]) -> None:
+    """A model whose files are not there is told in one line, and nothing is announced."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text("models: {m: {dimensions: {native: 4}, targets: [{provider: static, path: ./nowhere}]}}")
+    arguments = (
+        ["serve", "--port", "0", *workers, "--config", str(file)] if command == "serve" else ["check", str(file)]
+    )
+    finished = subprocess.run([*PYTHON, "-m", "gateway", *arguments], capture_output=True, text=True, timeout=60)
+
+    assert (1, "", 1, True) == (
+        finished.returncode,
+        finished.stdout,
+        finished.stderr.count("\n"),
+        "nowhere` is no folder" in finished.stderr,
+    )

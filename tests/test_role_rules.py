@@ -19,6 +19,7 @@ NONE = CatalogFacts(input_types=[])
 QUERY = CatalogFacts(input_types=["query"])
 Q = {"query": "q: {text}"}
 D = {"document": "{text}"}
+CLUSTERING = {"clustering": "{text}"}
 Known = Sequence[CatalogFacts | None]
 
 
@@ -57,13 +58,14 @@ def test_told_by_provider(providers: list[str], known: Known | None, expected: t
 
 @pytest.mark.parametrize("provider", ["openai", "static", "voyage", "jina"])
 @pytest.mark.parametrize(
-    ("prompts", "expected"), [(Q, ("query",)), (D | Q, ("query", "document")), (Q | {"clustering": "{text}"}, None)]
+    ("prompts", "expected"),
+    [(D, ("document",)), (D | Q, ("query", "document")), ({"clustering": "{text}"} | D, ("document", "clustering"))],
 )
-def test_prompts(provider: str, prompts: dict[str, str], expected: tuple[InputType, ...] | None) -> None:
+def test_prompts(provider: str, prompts: dict[str, str], expected: tuple[InputType, ...]) -> None:
     """With prompts, a model knows just the input types that have one, whatever its provider can be told."""
     actual = resolve(provider, prompts=prompts)
 
-    assert ((expected or ("query", "clustering"), None), []) == actual
+    assert ((expected, "document"), []) == actual
 
 
 @pytest.mark.parametrize(
@@ -80,14 +82,15 @@ def test_prompts(provider: str, prompts: dict[str, str], expected: tuple[InputTy
         (["jina", "cohere"], None, {}, None, "document"),
         (["cohere"], None, Q | D, None, "document"),
         (["cohere"], None, Q, "query", "query"),
-        (["nvidia"], [NONE], Q, None, None),
+        (["nvidia"], [NONE], Q | D, None, "document"),
+        (["openai"], None, Q | D, None, "document"),
         (["openai", "cohere"], None, D, None, "document"),
     ],
 )
 def test_default(
     providers: list[str], known: Known | None, prompts: dict[str, str], default: str | None, expected: str | None
 ) -> None:
-    """The default is the routing file's; else `document` where a provider has to be told; else none."""
+    """The default is the routing file's; else `document` where there are prompts, or a provider has to be told."""
     (_, actual), problems = resolve(*providers, known=known, prompts=prompts, default_input_type=default)
 
     assert (expected, []) == (actual, problems)
@@ -120,6 +123,14 @@ def test_default_is_required(known: Known, prompts: dict[str, str]) -> None:
     assert [
         ("m.default_input_type", "is missing: nvidia has to be told one, and this model has no `document`")
     ] == actual
+
+
+@pytest.mark.parametrize("provider", ["openai", "voyage", "static"])
+def test_default_among_prompts_is_required(provider: str) -> None:
+    """Where none of the prompts is for documents, one has to be the default: no input goes out bare."""
+    _, actual = resolve(provider, prompts=Q)
+
+    assert [("m", "`default_input_type` is missing: which of the prompts is it, if the client names none?")] == actual
 
 
 @pytest.mark.parametrize("other", ["openai", "static"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from gateway.document import Document
 from gateway.reading import Reading
 from gateway.schema import CatalogFacts, ModelShape
 from providers.base import Limits
+from providers.openai import OPENAI
 
 PUBLIC = "https://api.openai.com/v1"
 CL100K = CatalogFacts(tokenizer="cl100k_base")
@@ -197,6 +199,14 @@ def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
     actual = [where for where, _ in problems(keys)]
 
     assert [place] == actual
+
+
+def test_no_token_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that takes no token ids is not asked to."""
+    monkeypatch.setattr(target_rules, "PROVIDERS", {"openai": dataclasses.replace(OPENAI, token_ids=False)})
+    actual = problems({}, {"token_ids": True}, {"token_ids": False})
+
+    assert [("targets[1].token_ids", "this provider takes no token ids")] == actual
 
 
 # ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -534,6 +544,7 @@ def test_environment_proxy_of_the_public_address() -> None:
         ("https://example.com.evil", "example.com", PROXY),
         ("https://h.example.com", "", PROXY),
         ("https://h.example.com", ",, ,.,:", PROXY),
+        ("https://h.", ",", PROXY),
         ("https://[::2]", "::1", PROXY),
         ("https://110.0.0.1", "10.0.0.1", PROXY),
     ],

@@ -140,6 +140,22 @@ async def test_connections_are_kept(upstream: Upstream) -> None:
     assert (2, 1) == (len(clients), len(set(clients)))
 
 
+async def test_connections_are_not_limited(upstream: Upstream) -> None:
+    """As many requests as anyone sends are under way at the same time."""
+    everyone = asyncio.Barrier(120)
+
+    async def app(scope: Scope, receive: Receive, reply: Send) -> None:
+        await everyone.wait()
+        await reply({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await reply({"type": "http.response.body"})
+
+    with served(app) as server:
+        request = Request("POST", f"http://127.0.0.1:{port_of(server)}/", {}, b"")
+        answers = await asyncio.gather(*(send(upstream, request) for _ in range(120)))
+
+    assert [200] * 120 == [status_of(answer) for answer in answers]
+
+
 async def test_pools_are_shared(upstream: Upstream) -> None:
     """Targets that are reached alike share a pool, others do not."""
     alike = upstream.pool(Via()) is upstream.pool(Via())
@@ -318,6 +334,15 @@ async def test_unknown_authority(upstream: Upstream, secure: FakeOpenAI) -> None
     assert ((FaultKind.OVERLOADED, "no connection could be made"), []) == (kind_of(outcome), secure.requests)
 
 
+async def test_authority_of_the_platform(
+    upstream: Upstream, secure: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of an authority that the platform names is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure.ca_file))
+
+    assert 200 == status_of(await send(upstream, request_to(secure)))
+
+
 async def test_another_name(upstream: Upstream, secure: FakeOpenAI) -> None:
     """A certificate for another name is refused."""
     request = request_to(secure)
@@ -408,11 +433,11 @@ def test_no_row_is_hidden(row: type[Exception]) -> None:
 
 
 class OnePool(Upstream):
-    """All targets are reached by one transport."""
+    """All targets are reached by one transport, which is a function."""
 
-    def __init__(self, pool: httpx.AsyncBaseTransport) -> None:
-        super().__init__()
-        self._pool = pool
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], **options: float) -> None:
+        super().__init__(**options)
+        self._pool = httpx.MockTransport(answer)
 
     def pool(self, via: Via) -> httpx.AsyncBaseTransport:
         return self._pool
@@ -443,7 +468,7 @@ async def test_fault_of(error: type[Exception], kind: FaultKind) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise error("secret")
 
-    outcome = await send(OnePool(httpx.MockTransport(fail)), Request("POST", "http://host/", {}, b""))
+    outcome = await send(OnePool(fail), Request("POST", "http://host/", {}, b""))
 
     assert (kind, False) == (kind_of(outcome)[0], "secret" in kind_of(outcome)[1])
 
@@ -455,4 +480,20 @@ async def test_other_exceptions() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await send(OnePool(httpx.MockTransport(fail)), Request("POST", "http://host/", {}, b""))
+        await send(OnePool(fail), Request("POST", "http://host/", {}, b""))
+
+
+@pytest.mark.parametrize(("options", "seconds"), [({}, 5.0), ({"connect_seconds": 2.0}, 2.0)], ids=str)
+async def test_time_to_connect(options: dict[str, float], seconds: float) -> None:
+    """Connecting has a time of its own; for all the rest the deadline counts."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    await send(OnePool(answer, **options), Request("POST", "http://host/", {}, b""))
+
+    assert [{"connect": seconds, "read": None, "write": None, "pool": None}] == [
+        request.extensions["timeout"] for request in asked
+    ]

@@ -114,7 +114,8 @@ def test_off_the_path(monkeypatch: pytest.MonkeyPatch, called: str, expected: st
 
 @pytest.mark.usefixtures("_no_path")
 def test_as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module is called as a module."""
+    """A module whose Python has no program beside it is called as a module."""
     monkeypatch.setattr(sys, "argv", ["/somewhere/gateway/__main__.py", "serve"])
+    monkeypatch.setattr(sys, "executable", "/elsewhere/python")
 
     assert f"{sys.executable} -m gateway" == welcome.program()

@@ -8,9 +8,9 @@ import json
 import os
 import pathlib
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from gateway.auth import KeyRecord
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS keys (
   created REAL NOT NULL,
   expires REAL,
   revoked REAL
-) STRICT;
+);
 COMMIT;
 """
 """Immediate, because SQLite waits for another process's lock only at the beginning of a transaction."""
@@ -43,7 +43,8 @@ class EmbeddedStore:
 
     def __init__(self, file: pathlib.Path, sleep: Callable[[float], None] = time.sleep) -> None:
         """Opens or makes the file, readable by its owner alone; raises StoreError when that cannot be done."""
-        self._lock = threading.Lock()
+        # A thread of its own: a key must be found, however many threads are counting tokens.
+        self._thread = ThreadPoolExecutor(1, "state")
         try:
             _make_private(file)
             self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
@@ -85,18 +86,15 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         await self._in_thread(self._connection.close)
+        self._thread.shutdown()
 
     async def _run(self, statement: str, values: Sequence[object]) -> list[Any]:
         return await self._in_thread(lambda: self._connection.execute(statement, values).fetchall())
 
     async def _in_thread(self, action: Callable[[], _T]) -> _T:
-        def locked() -> _T:
-            with self._lock:
-                return action()
-
         try:
-            return await asyncio.to_thread(locked)
-        except sqlite3.Error as error:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, action)
+        except (sqlite3.Error, RuntimeError) as error:  # RuntimeError: it is closed already
             raise StateUnavailable("The gateway cannot reach its state right now; try again shortly.") from error
 
 

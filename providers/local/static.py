@@ -51,8 +51,8 @@ def _load_wordllama() -> StaticEngine:
             return StaticEngine(vocabulary, table, keep_unknown=True, unit=False)
     raise EngineError(
         f"The model files of `wordllama` are not here (`{WORDLLAMA_WEIGHTS}`, `{WORDLLAMA_TOKENIZER}`). "
-        'Install them by `pip install "embedding-gateway[local]"`; where no ready-made wheel exists for this platform, '
-        "give the path of a model2vec folder instead, or use another provider"
+        'Install them by `scripts/setup`, or `pip install ".[local]"` in its folder; where this platform has no '
+        "ready-made wheel, give the path of a model2vec folder instead, or use another provider"
     )
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class LetterCounter:
-    """Each letter is a token, blanks are none; `bounded` as a byte-level encoding is, whose tokens have up to four."""
+    """Each letter is a token, blanks are none; `bounded` as a byte-level encoding is.
+
+    It pretends to know cheaply only that one in `tokens_of` letters is a token.
+    """
 
     name: str = "letters"
     exact: bool = True
     bounded: bool = True
+    tokens_of: int = 4
     counted: list[str] = field(default_factory=list)
 
     def count(self, text: str) -> int:
@@ -22,7 +26,7 @@ class LetterCounter:
         return len(text) if self.bounded else None
 
     def least(self, text: str) -> int:
-        return sum(map(str.isalpha, text)) // 4
+        return sum(map(str.isalpha, text)) // self.tokens_of
 
 
 class NoCounter:

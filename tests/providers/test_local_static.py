@@ -395,7 +395,7 @@ def test_wordllama_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the package the error says what to install, and what to use where it cannot be."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(EngineError, match=r'pip install "embedding-gateway\[local\]".*model2vec folder'):
+    with pytest.raises(EngineError, match=r"scripts/setup.*model2vec folder"):
         STATIC.load("wordllama")
 
 

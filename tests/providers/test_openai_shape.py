@@ -320,6 +320,7 @@ def test_any_json_is_read_or_malformed(payload: object) -> None:
     ("usage", "expected"),
     [
         ({"prompt_tokens": 5, "total_tokens": 6}, 5),
+        ({"prompt_tokens": 1}, 1),
         ({"total_tokens": 6}, 6),
         ({"prompt_tokens": 0, "total_tokens": 6}, 6),
         ({"prompt_tokens": 0, "total_tokens": 0}, None),
