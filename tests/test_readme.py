@@ -12,6 +12,7 @@ import pytest
 
 from gateway import errors, loading
 from gateway.cli import main
+from providers import PROVIDERS
 from tests.gateway_process import KEY, GatewayProcess
 from tests.test_process import LOCAL
 
@@ -88,3 +89,12 @@ def test_errors() -> None:
 def test_paths(path: str) -> None:
     """Every file that the README names exists."""
     assert (ROOT / path).exists()
+
+
+def test_providers() -> None:
+    """The table of backends names every provider that there is, and no other."""
+    table = README[README.index("## Backends") : README.index("The default model")]
+    cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    named = {name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)} - {"provider"}
+
+    assert set(PROVIDERS) == named
