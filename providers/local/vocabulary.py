@@ -53,7 +53,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         from tokenizers import Tokenizer
     except ImportError:
         raise EngineError(
-            'Static models need the package `tokenizers`: run `scripts/setup`, or `pip install ".[local]"` in its folder'
+            'Static models need the package `tokenizers`: run `scripts/setup`, or `pip install ".[local]"` beside it'
         ) from None
     try:
         raw = path.read_bytes()
