@@ -334,7 +334,11 @@ async def test_too_many_ids_are_not_read(passes: bool) -> None:
         [[1], [100_300] * 6], LetterCounter("cl100k_base"), input_tokens=5, passes_token_ids=passes
     )
 
-    assert "`input[1]` has 6 tokens (cl100k_base); this model takes at most 5 in one input." in refusal[1]
+    assert (
+        ContextLengthExceeded,
+        "`input[1]` has 6 tokens (cl100k_base); this model takes at most 5 in one input. Split it into shorter ones.",
+        "input",
+    ) == refusal
 
 
 async def test_as_many_ids_are_read() -> None:

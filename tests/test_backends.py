@@ -118,7 +118,9 @@ async def test_key_in_a_message(endpoint: Endpoint, expected: Fault) -> None:
     [
         ({"api-key": "azure-secret"}, "Bad azure-secret, azure-secret.", "Bad [hidden], [hidden]."),
         ({"authorization": "Basic dXNlcjpwYXNz"}, "Not dXNlcjpwYXNz", "Not [hidden]"),
-        ({"x-one": "longsecret", "x-two": "longsecret-and-more"}, "Not longsecret-and-more", "Not [hidden]"),
+        ({"x-one": "longsecret", "x-two": "a-longsecret-too"}, "Not a-longsecret-too", "Not [hidden]"),
+        ({"x-one": "12345678"}, "Not 12345678", "Not [hidden]"),
+        ({"x-one": "1234567"}, "Not 1234567", "Not 1234567"),
         ({"x-team": "search"}, "The search failed.", "The search failed."),
     ],
 )
