@@ -103,6 +103,14 @@ async def test_one_token_over() -> None:
     assert (ContextLengthExceeded, expected, "input") == await refusal_of(["abc", "abcdef", "abc"], input_tokens=5)
 
 
+async def test_counting_stops_at_the_first() -> None:
+    """What stands behind a text over the limit is not counted."""
+    counter = LetterCounter()
+    await refusal_of(["a b c", "a b c d", "a b c d e f"], counter, input_tokens=3)
+
+    assert ["a b c", "a b c d"] == counter.counted
+
+
 async def test_first_item_over() -> None:
     """Of several texts over the limit the first is named."""
     assert "`input[1]` has 6" in (await refusal_of(["a", "abcdef", "abcdefg"], input_tokens=5))[1]
@@ -201,6 +209,13 @@ async def test_estimates_never_refuse(bounded: bool) -> None:
     counter = LetterCounter(exact=False, bounded=bounded)
 
     assert [24, 1] == (await admit(["b" * 24, "a"], counter, input_tokens=5, request_tokens=6)).sizes
+
+
+async def test_unknown_tokenizer_refuses_nothing() -> None:
+    """Where nobody named the model's tokenizer, a count is no reason to refuse anything."""
+    admitted = await admit(["b" * 24, "a"], tokenizer_known=False, input_tokens=5, request_tokens=6)
+
+    assert [24, 1] == admitted.sizes
 
 
 @pytest.mark.parametrize(("text", "limit", "expected"), [("hello world", 2, [2]), ("a" * 8192, 8192, [8192])])
@@ -321,6 +336,32 @@ async def test_ids_over() -> None:
     refusal = await refusal_of([[1] * 5, [1] * 6], NoCounter(), input_tokens=5, passes_token_ids=True)
 
     assert "`input[1]` has 6 tokens" in refusal[1]
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["decoded", "passed"])
+async def test_too_many_ids_are_not_read(passes: bool) -> None:
+    """Ids over a limit that is counted in them are refused before they are looked at."""
+    refusal = await refusal_of(
+        [[1], [100_300] * 6], LetterCounter("cl100k_base"), input_tokens=5, passes_token_ids=passes
+    )
+
+    assert (
+        ContextLengthExceeded,
+        "`input[1]` has 6 tokens (cl100k_base); this model takes at most 5 in one input. Split it into shorter ones.",
+        "input",
+    ) == refusal
+
+
+async def test_as_many_ids_are_read() -> None:
+    """Ids at the limit are looked at."""
+    refusal = await refusal_of([[100_300] * 5], LetterCounter("cl100k_base"), input_tokens=5)
+
+    assert "`input[0]`: The token id at position 0 is not in the vocabulary" in refusal[1]
+
+
+async def test_ids_of_another_tokenizer() -> None:
+    """Where the limit is counted in other tokens, the ids' text decides, and not their number."""
+    assert [1] == (await admit([ids_of("a . , ;")], LetterCounter(), input_tokens=2)).sizes
 
 
 async def test_sum_of_ids_over() -> None:

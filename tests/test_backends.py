@@ -113,6 +113,24 @@ async def test_key_in_a_message(endpoint: Endpoint, expected: Fault) -> None:
     assert expected == await remote(upstream, endpoint).embed(CALL, soon())
 
 
+@pytest.mark.parametrize(
+    ("headers", "message", "expected"),
+    [
+        ({"api-key": "azure-secret"}, "Bad azure-secret, azure-secret.", "Bad [hidden], [hidden]."),
+        ({"authorization": "Basic dXNlcjpwYXNz"}, "Not dXNlcjpwYXNz", "Not [hidden]"),
+        ({"x-one": "longsecret", "x-two": "a-longsecret-too"}, "Not a-longsecret-too", "Not [hidden]"),
+        ({"x-one": "12345678"}, "Not 12345678", "Not [hidden]"),
+        ({"x-one": "1234567"}, "Not 1234567", "Not 1234567"),
+        ({"x-team": "search"}, "The search failed.", "The search failed."),
+    ],
+)
+async def test_headers_in_a_message(headers: dict[str, str], message: str, expected: str) -> None:
+    """The words of the target's own headers are hidden, but for short ones, which are no credentials."""
+    backend = remote(FakeUpstream(response(400, {"error": message})), Endpoint("https://host/v1", headers=headers))
+
+    assert Fault(FaultKind.REJECTED, expected, 400, 3.0) == await backend.embed(CALL, soon())
+
+
 async def test_no_slot() -> None:
     """When no slot becomes free before the deadline, the upstream is not asked."""
     upstream = FakeUpstream(response(200, RIGHT))
@@ -240,6 +258,16 @@ async def test_engine_without_a_slot() -> None:
         load,
         len(engine.threads),
     )
+
+
+async def test_engine_out_of_time() -> None:
+    """An engine that does not finish before the deadline timed out."""
+    engine = WaitingEngine()
+    deadline = asyncio.get_running_loop().time() + 0.01
+    outcome = await Local(engine, 2).embed(call("a" * (INLINE_BYTES + 1)), deadline)
+    engine.may.set()
+
+    assert Fault(FaultKind.TIMEOUT, "the model did not finish in time") == outcome
 
 
 @pytest.mark.parametrize("size", [1, INLINE_BYTES + 1])

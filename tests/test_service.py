@@ -27,6 +27,8 @@ from tests.fakes.clock import FakeTime
 from tests.fakes.counters import LetterCounter
 
 TEXTS = ["one text", "another", "one text"]
+FAR = 1e9
+"""Seconds on a clock that the event loop's own, by which tokens are counted in time, does not reach."""
 ANYONE = Caller("k1", "anyone", ("*",))
 NATIVE = Dimensions(DIMENSIONS, shorten="native")
 CUT = Dimensions(DIMENSIONS, shorten="truncate", allowed=[2, 4])
@@ -49,7 +51,7 @@ class House:
         route = Route(
             "small", "our/space", fields.pop("dimensions", NATIVE), targets, **{"tokenizer": "letters", **fields}
         )
-        self.time = FakeTime(now=1000.0)
+        self.time = FakeTime(now=FAR)
         self.record = Record("req_1", self.time.clock, self.time.now)
         self._gateway = Gateway(
             Routes([route]),
@@ -139,7 +141,7 @@ async def test_deadline() -> None:
     backend = FakeBackend()
     await House(targets=[target("t0", backend, timeout=3600.0)]).embed()
 
-    assert [1060.0] == backend.deadlines
+    assert [FAR + 60] == backend.deadlines
 
 
 # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,6 +214,15 @@ async def test_breach_names_the_item() -> None:
     house = House(targets=[target("t0", nothing, limits=Limits(inputs=2))])
 
     assert "`input[2]`: the vector is all zeros" in (await house.refuses()).message
+
+
+async def test_no_time_to_count() -> None:
+    """A request whose time is up while its tokens are counted is told so, and nobody is asked."""
+    backend = FakeBackend()
+    house = House(backend, limits=Limits(input_tokens=20_000))
+    house.time.now = -60.0
+
+    assert (errors.UpstreamTimeout, []) == (type(await house.refuses(["a" * 20_001])), backend.calls)
 
 
 # ── dimensions ────────────────────────────────────────────────────────────────────────────────────────────────────
