@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -79,7 +79,7 @@ def routes(endpoints: Endpoints) -> list[BaseRoute]:
 
 
 async def _on_gateway_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GatewayError)  # noqa: S101 (Starlette's handlers are typed for any exception)
+    error = cast("GatewayError", error)  # Starlette's handlers are typed for any exception
     request.scope[RECORD].error = error.error_code or error.type
     if error.__cause__ is not None:
         request.scope[RECORD].error += f" ({type(error.__cause__).__name__})"
@@ -88,7 +88,7 @@ async def _on_gateway_error(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: an unknown path or method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
+    error = cast("HTTPException", error)
     asked = f"{request.method} {quoted(request.url.path)}"
     if error.status_code == 404:
         return await _on_gateway_error(

@@ -83,7 +83,6 @@ class Upstream:
             extensions={"timeout": timeouts},
         )
         answer = await pool.handle_async_request(outgoing)
-        answer.request = outgoing
         async with contextlib.aclosing(answer):
             body = await _read(answer, max_answer)
         if body is None:

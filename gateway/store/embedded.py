@@ -31,7 +31,9 @@ CREATE TABLE IF NOT EXISTS keys (
 COMMIT;
 """
 """Immediate, because SQLite waits for another process's lock only at the beginning of a transaction."""
-_COLUMNS: Final = "id, name, sha256, models, created, expires, revoked"
+_FIND: Final = "SELECT id, name, sha256, models, created, expires, revoked FROM keys WHERE sha256 = ?"
+_LIST: Final = "SELECT id, name, sha256, models, created, expires, revoked FROM keys ORDER BY created, id"
+_ADD: Final = "INSERT INTO keys (id, name, sha256, models, created, expires, revoked) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BUSY_SECONDS: Final = 5.0
 _BUSY_PAUSE: Final = 0.01
 
@@ -60,16 +62,16 @@ class EmbeddedStore:
             raise StoreError(f"The state file {file} cannot be used: {_reason(error)}.") from None
 
     async def find_key(self, sha256: str) -> KeyRecord | None:
-        rows = await self._run(f"SELECT {_COLUMNS} FROM keys WHERE sha256 = ?", (sha256,))  # noqa: S608 (a constant)
+        rows = await self._run(_FIND, (sha256,))
         return _record(rows[0]) if rows else None
 
     async def list_keys(self) -> Sequence[KeyRecord]:
-        rows = await self._run(f"SELECT {_COLUMNS} FROM keys ORDER BY created, id", ())  # noqa: S608 (a constant)
+        rows = await self._run(_LIST, ())
         return [_record(row) for row in rows]
 
     async def add_key(self, record: KeyRecord) -> None:
         await self._run(
-            f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (a constant)
+            _ADD,
             (
                 record.id,
                 record.name,

@@ -62,7 +62,8 @@ def right(*texts: str) -> list[list[float]]:
 
 def float32(vectors: list[list[float]]) -> list[list[float]]:
     """What a float32 written as short as possible means again."""
-    return np.asarray(vectors, dtype=np.float32).tolist()  # type: ignore[no-any-return]
+    rows: list[list[float]] = np.asarray(vectors, dtype=np.float32).tolist()
+    return rows
 
 
 # ── vectors ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -197,7 +197,8 @@ def response(payload: object, status: int = 200, headers: Mapping[str, str] | No
 
 
 def numbers(raw: bytes) -> list[float]:
-    return json.loads(codec.vector_to_json(raw))  # type: ignore[no-any-return]
+    read: list[float] = json.loads(codec.vector_to_json(raw))
+    return read
 
 
 def base64(raw: bytes) -> str:
