@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import checks, model_rules, schema
+from gateway import checks, model_rules, model_shape, schema
 from gateway.config import Config, ConfigError, FileKey, ModelConfig
 from gateway.document import Path, parse
 from gateway.reading import Reading
@@ -64,7 +64,7 @@ def _models(reading: Reading, values: object) -> list[ModelConfig]:
             checks.model_name(alias)
         except ValueError as error:
             reading.problem(path, str(error))
-        shape = reading.shape(schema.ModelShape, value, path)
+        shape = reading.shape(model_shape.ModelShape, value, path)
         model = model_rules.resolve(reading, catalog, alias, shape, path) if shape is not None else None
         if model is not None:
             models.append(model)

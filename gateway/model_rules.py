@@ -13,8 +13,8 @@ from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
+from gateway.model_shape import CatalogFacts, DimensionsShape, ModelShape, TargetShape
 from gateway.reading import Reading
-from gateway.schema import CatalogFacts, DimensionsShape, ModelShape, TargetShape
 from providers import PROVIDERS
 from providers.base import Limits, LocalProvider
 

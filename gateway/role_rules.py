@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from gateway.document import Path
+from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
-from gateway.schema import CatalogFacts, ModelShape
 from gateway.wire import INPUT_TYPES
 from providers import PROVIDERS
 from providers.base import InputType, LocalProvider

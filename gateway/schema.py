@@ -6,37 +6,13 @@ Every docstring under a key is what an editor shows; `gateway schema` prints the
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway import checks
-from gateway.dimensions import Shorten
-from gateway.inputs import MAX_INPUTS
+from gateway.model_shape import ModelName, ModelShape, Shape
 from gateway.quantities import Duration, Size
-from providers import PROVIDERS
-from providers.base import InputType
-
-
-def _inside(check: Callable[[str], str]) -> AfterValidator:
-    """The check of a text that hides."""
-
-    def checked(secret: SecretStr) -> SecretStr:
-        check(secret.get_secret_value())
-        return secret
-
-    return AfterValidator(checked)
-
-
-ModelName = Annotated[str, AfterValidator(checks.model_name)]
-HeaderName = Annotated[str, AfterValidator(checks.header_name)]
-HeaderValue = Annotated[SecretStr, _inside(checks.header_value)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ServerShape(Shape):
@@ -77,116 +53,6 @@ class KeyShape(Shape):
 class AuthShape(Shape):
     keys: list[KeyShape] = []
     """Keys kept in this file by their hash; more live in the state."""
-
-
-class DimensionsShape(Shape):
-    native: Positive | None = None
-    """Length of the vectors as the model makes them."""
-    min: Positive | None = None
-    """Shortest length that it can be asked for."""
-    shorten: Shorten | None = None
-    """Who shortens: `native` the provider, `truncate` the gateway (cut and re-normalise), `never` nobody."""
-    allowed: list[Positive] | None = None
-    """The only lengths besides the native one."""
-
-
-class LimitsShape(Shape):
-    input_tokens: Positive | None = None
-    """Most tokens in one input."""
-    inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] | None = None
-    """Most inputs in one request."""
-    request_tokens: Positive | None = None
-    """Most tokens in all inputs of one request."""
-
-
-class BatchShape(Shape):
-    inputs: Positive | None = None
-    """Most inputs in one call to the backend."""
-    tokens: Positive | None = None
-    """Most tokens in one call; a text counts as many as it has bytes."""
-    bytes: Size | None = None
-    """Largest body of one call."""
-
-
-class Facts(Shape):
-    """What the catalogue knows of a model, and the routing file may override."""
-
-    space: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")] | None = None
-    """Name of the vector space: vectors of one space can be compared."""
-    dimensions: DimensionsShape = DimensionsShape()
-    limits: LimitsShape = LimitsShape()
-    tokenizer: str | None = None
-    """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
-
-
-class CatalogFacts(Facts):
-    """Facts that a routing file states for a target, or not at all."""
-
-    batch: BatchShape = BatchShape()
-    input_types: list[InputType] | None = None
-    """The input types of this model, where they are not all those of its provider."""
-
-
-class TargetShape(Shape):
-    provider: Annotated[str, AfterValidator(checks.provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
-    """The kind of backend."""
-    model: ModelName | None = None
-    """The model's name there [the alias]."""
-    path: str | None = None
-    """Folder of a local model, or `wordllama`."""
-    base_url: Annotated[str, AfterValidator(checks.http_url)] | None = None
-    """Where the service lives [the provider's public address]; with or without /v1."""
-    api_key: SecretStr | None = None
-    """The provider's key: `${NAME}` takes it from the environment."""
-    api_key_file: str | None = None
-    """A file that holds the provider's key."""
-    api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,50}$")] | None = None
-    """Version of the service's interface, for providers that ask for one."""
-    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,50}$")] | None = None
-    """Where in the provider's cloud, for providers that ask for it; fills `{region}` in a base URL."""
-    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
-    """Project there that the calls belong to, for providers that ask for it."""
-    batch: BatchShape = BatchShape()
-    """How much one call to this target may hold [what the catalogue and the provider say]."""
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None
-    """What logs and answers call this target [provider and position]."""
-    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
-    """Share of the load among targets of the same priority."""
-    priority: int = 0
-    """Targets with a lower number are tried first."""
-    max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Most calls at a time; more wait for a free slot."""
-    timeout: Duration | None = None
-    """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
-    proxy: Annotated[SecretStr, _inside(checks.proxy_url)] | None = None
-    """HTTP proxy for this target [HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment]."""
-    ca_file: str | None = None
-    """PEM file of a private certificate authority to trust instead of the public ones."""
-    extra_body: Annotated[dict[str, Any], AfterValidator(checks.json_fields)] = {}
-    """Fields laid underneath every upstream request body."""
-    headers: dict[HeaderName, HeaderValue] = {}
-    """Headers added to every upstream request."""
-    base64: bool | None = None
-    """Whether it answers base64 of float32 when asked [yes at the provider's own address, no elsewhere]."""
-    token_ids: bool | None = None
-    """Whether its token ids mean what the clients' mean [yes where the catalogue says so, no elsewhere]."""
-
-
-class ModelShape(Facts):
-    aliases: list[ModelName] = []
-    """Other names of the same route; an answer echoes the name that was asked for."""
-    client_tokens: Literal["cl100k_base", "reject"] = "cl100k_base"
-    """What token ids sent by clients mean; `reject` refuses them."""
-    prompts: dict[InputType, Annotated[str, AfterValidator(checks.prompt)]] = {}
-    """Text put around the input for each input type, like "query: {text}"."""
-    default_input_type: InputType | None = None
-    """What inputs are taken for when the client does not say [document, where the provider wants to be told]."""
-    normalize: bool = False
-    """Whether vectors are made unit length here."""
-    client_extra: Literal["any", "none"] | list[str] = "any"
-    """Which further upstream fields clients may send."""
-    targets: Annotated[list[TargetShape], Field(min_length=1)]
-    """Backends that serve this route, all of one vector space."""
 
 
 class FileShape(Shape):

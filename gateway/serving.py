@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from gateway import build, logs
+from gateway.assembly import BuildError
 from gateway.config import Config
 from gateway.middleware import Running
 from gateway.protocol import EnvelopeProtocol
@@ -101,7 +102,7 @@ def _application(config: Config) -> Starlette:
 def _in_worker(config: Config) -> Starlette:
     try:
         return _application(config)
-    except (build.BuildError, StoreError) as error:
+    except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
 

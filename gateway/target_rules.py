@@ -6,11 +6,11 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import checks, role_rules
+from gateway import checks, proxies, role_rules
 from gateway.config import TargetConfig
 from gateway.document import Path
+from gateway.model_shape import BatchShape, CatalogFacts, ModelShape, TargetShape
 from gateway.reading import Reading
-from gateway.schema import BatchShape, CatalogFacts, ModelShape, TargetShape
 from providers import PROVIDERS
 from providers.base import Limits, LocalProvider, Provider
 
@@ -168,37 +168,10 @@ def _host(url: str | None) -> str:
 
 
 def _environment_proxy(reading: Reading, url: str | None, path: Path) -> str | None:
-    proxy = _proxy_for(url, reading.environ)
+    proxy = proxies.for_url(url, reading.environ)
     if proxy is not None:
         try:
             checks.proxy_url(proxy)
         except ValueError as error:
             reading.problem((*path, "proxy"), f"the environment's proxy for this target {error}; or set NO_PROXY")
     return proxy
-
-
-def _proxy_for(url: str | None, environ: Mapping[str, str]) -> str | None:
-    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say about a URL; lower-case names win, as in curl."""
-    if url is None:
-        return None
-    names = (f"{urllib.parse.urlsplit(url).scheme}_proxy", "all_proxy")
-    value = next((environ[n] for name in names for n in (name, name.upper()) if environ.get(n)), None)
-    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if value is None or _is_exempt(_host(url), exempt):
-        return None
-    return value if "://" in value else f"http://{value}"
-
-
-def _is_exempt(host: str, no_proxy: str) -> bool:
-    """NO_PROXY lists hosts, each standing for its subdomains too; `*` is every host. Ports in it are ignored."""
-    for entry in no_proxy.lower().split(","):
-        name = _without_port(entry.strip()).lstrip(".")
-        if name == "*" or (name and (host == name or host.endswith(f".{name}"))):
-            return True
-    return False
-
-
-def _without_port(entry: str) -> str:
-    if entry.startswith("["):  # [::1]:8080
-        return entry[1:].partition("]")[0]
-    return entry if entry.count(":") > 1 else entry.partition(":")[0]  # ::1 has no port

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from gateway import schema
+from gateway import model_shape, schema
 from gateway.document import Path, written
 from gateway.faults_of_shape import read
 
@@ -99,7 +99,7 @@ def test_sentences(value: object, place: str, sentence: str) -> None:
 )
 def test_sentences_about_a_model(value: object, place: str, sentence: str) -> None:
     """Each kind of fault of a model has its place with its sentence."""
-    actual = said(value, schema.ModelShape)
+    actual = said(value, model_shape.ModelShape)
 
     assert {place: sentence} == actual
 
@@ -127,7 +127,7 @@ def test_every_fault() -> None:
 )
 def test_alternatives(value: object, expected: set[str]) -> None:
     """A key with alternatives has one fault for each place, without the alternatives' names."""
-    actual = [written(path) for path, _ in faults(value, schema.ModelShape)]
+    actual = [written(path) for path, _ in faults(value, model_shape.ModelShape)]
 
     assert sorted(expected) == sorted(actual)
 
@@ -178,7 +178,7 @@ def test_forgotten_blank() -> None:
 
 def test_forgotten_blank_before_a_secret() -> None:
     """A secret that YAML took for a part of its key is not repeated."""
-    actual = repr(said(target(**{"api_key:S3cret": None}), schema.ModelShape))
+    actual = repr(said(target(**{"api_key:S3cret": None}), model_shape.ModelShape))
 
     assert "S3cret" not in actual
 
@@ -202,11 +202,11 @@ FULL: dict[str, Any] = {
     "state": {"url": None},
     "auth": {"keys": [dict.fromkeys(schema.KeyShape.model_fields)]},
     "models": {
-        "m": dict.fromkeys(schema.ModelShape.model_fields)
+        "m": dict.fromkeys(model_shape.ModelShape.model_fields)
         | {
-            "dimensions": dict.fromkeys(schema.DimensionsShape.model_fields),
-            "limits": dict.fromkeys(schema.LimitsShape.model_fields),
-            "targets": [dict.fromkeys(schema.TargetShape.model_fields)],
+            "dimensions": dict.fromkeys(model_shape.DimensionsShape.model_fields),
+            "limits": dict.fromkeys(model_shape.LimitsShape.model_fields),
+            "targets": [dict.fromkeys(model_shape.TargetShape.model_fields)],
             "prompts": {"query": None},
         }
     },

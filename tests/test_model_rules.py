@@ -13,8 +13,8 @@ from gateway.config import ConfigError, ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Document, parse
 from gateway.inputs import MAX_INPUTS
+from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
-from gateway.schema import CatalogFacts, ModelShape
 from providers import PROVIDERS
 from providers.base import Limits, Provider
 

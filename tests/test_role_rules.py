@@ -10,8 +10,8 @@ import pytest
 
 from gateway import role_rules
 from gateway.document import Document
+from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
-from gateway.schema import CatalogFacts, ModelShape
 from providers.base import InputType
 
 ALL = ("query", "document", "classification", "clustering", "similarity")

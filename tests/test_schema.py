@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import gateway
-from gateway import schema
+from gateway import model_shape, schema
 from providers import PROVIDERS
 
 TARGET = {"provider": "openai"}
@@ -21,17 +21,17 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (schema.StateShape, {}),
     (schema.AuthShape, {}),
     (schema.KeyShape, {"name": "ci", "sha256": "0" * 64}),
-    (schema.ModelShape, {"targets": [TARGET]}),
-    (schema.DimensionsShape, {}),
-    (schema.LimitsShape, {}),
-    (schema.BatchShape, {}),
-    (schema.Facts, {}),
-    (schema.CatalogFacts, {}),
-    (schema.TargetShape, TARGET),
+    (model_shape.ModelShape, {"targets": [TARGET]}),
+    (model_shape.DimensionsShape, {}),
+    (model_shape.LimitsShape, {}),
+    (model_shape.BatchShape, {}),
+    (model_shape.Facts, {}),
+    (model_shape.CatalogFacts, {}),
+    (model_shape.TargetShape, TARGET),
 ]
 
 
-NOT_DEFINED = (schema.FileShape, schema.Facts, schema.CatalogFacts)
+NOT_DEFINED = (schema.FileShape, model_shape.Facts, model_shape.CatalogFacts)
 """What the schema for editors has no definition of: its top, and what only the catalogue says."""
 
 
@@ -129,7 +129,7 @@ def test_ranges(key: str, least: float, most: float | None, step: float) -> None
 )
 def test_target_keys(key: str, value: object, expected: bool) -> None:
     """What becomes part of an address has only characters that change nothing else there."""
-    actual = accepts(schema.TargetShape, {**TARGET, key: value})
+    actual = accepts(model_shape.TargetShape, {**TARGET, key: value})
 
     assert expected is actual
 
@@ -144,7 +144,7 @@ def test_target_keys(key: str, value: object, expected: bool) -> None:
 )
 def test_secrets_hide(field: str, value: object) -> None:
     """A target's shape does not show its secrets."""
-    shape = schema.TargetShape.model_validate({**TARGET, field: value})
+    shape = model_shape.TargetShape.model_validate({**TARGET, field: value})
 
     assert "S3cret" not in f"{shape!r} {shape} {shape.model_dump_json()}"
 

@@ -12,8 +12,8 @@ import pytest
 from gateway import target_rules
 from gateway.config import TargetConfig
 from gateway.document import Document
+from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
-from gateway.schema import CatalogFacts, ModelShape
 from providers.base import Limits
 from providers.openai import OPENAI
 
