@@ -6,6 +6,7 @@ refused without a look-up. Only the SHA-256 of a key is ever kept.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import fnmatch
 import hashlib
@@ -18,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.allowances import Grant
 from gateway.errors import Unauthenticated
 from gateway.inputs import quoted
 
@@ -35,7 +37,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRecord:
+class KeyRecord(Grant):
     """What is known of a client key. Times are seconds since the epoch."""
 
     id: str
@@ -51,15 +53,25 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Grant):
     """A client that has shown a valid key."""
 
     key_id: str
     name: str
     models: tuple[str, ...]
 
+    @classmethod
+    def of(cls, record: KeyRecord) -> Caller:
+        granted = {field.name: getattr(record, field.name) for field in dataclasses.fields(Grant)}
+        return cls(record.id, record.name, record.models, **granted)
+
     def may_use(self, alias: str) -> bool:
-        return any(fnmatch.fnmatchcase(alias, pattern.translate(_ONLY_STARS)) for pattern in self.models)
+        return any(fits(alias, pattern) for pattern in self.models)
+
+
+def fits(alias: str, pattern: str) -> bool:
+    """Whether a model's name fits a pattern, in which `*` stands for any characters."""
+    return fnmatch.fnmatchcase(alias, pattern.translate(_ONLY_STARS))
 
 
 def _base62(number: int, length: int) -> str:
@@ -131,7 +143,7 @@ class Authenticator:
                 f"gateway's keys, which start with `{PREFIX}`.",
                 code="invalid_api_key",
             )
-        return Caller(record.id, record.name, record.models)
+        return Caller.of(record)
 
     async def _record(self, sha256: str) -> KeyRecord | None:
         fixed = self._fixed.get(sha256)

@@ -12,8 +12,9 @@ GatewayError
 ├── SpaceMismatch               409
 ├── RequestTooLarge             413
 ├── UnsupportedEncoding         415
+├── RateLimited                 429  a key, a team or a model has used up its minute
 ├── Throttled                   429  every target throttled us
-├── QuotaExhausted              429  every target's quota is used up
+├── QuotaExhausted              429  a budget, or every target's quota, is used up
 ├── HeadersTooLarge             431
 └── ServerError                 500  none of the caller's doing
     ├── InternalError           500  our own mistake
@@ -29,7 +30,7 @@ https://platform.openai.com/docs/guides/error-codes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 NO_RETRY: Mapping[str, str] = {"x-should-retry": "false"}
 """OpenAI's SDKs obey this header before they look at the status."""
@@ -54,6 +55,7 @@ class GatewayError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
+        self.error_type: str = self.type
         self.error_code = self.code if code is None else code
         self.headers = {**self.fixed_headers, **(headers or {})}
 
@@ -109,6 +111,17 @@ class RequestTooLarge(GatewayError):
 class UnsupportedEncoding(GatewayError):
     status = 415
     code = "unsupported_content_encoding"
+
+
+class RateLimited(GatewayError):
+    """`type` says what there was too much of: requests or tokens."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, type: Literal["requests", "tokens"], headers: Mapping[str, str]) -> None:
+        super().__init__(message, headers=headers)
+        self.error_type = type
 
 
 class Throttled(GatewayError):

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.auth import KeyRecord
+from gateway.gates import Gate, Standing
 
 
 class StoreError(Exception):
-    """The state cannot be opened; the message says which file and why."""
+    """The state cannot be opened; the message says which, and why."""
 
 
-class Store(Protocol):
-    """Keys by the SHA-256 of their text. Times are seconds since the epoch.
+@dataclass(frozen=True, slots=True)
+class UsageKey:
+    """What usage is summed by. `day` is a date of UTC, like 2026-11-21."""
 
-    Every method raises `errors.StateUnavailable` when the state fails in flight.
+    day: str
+    key_id: str
+    key_name: str
+    team: str
+    model: str
+
+
+@dataclass(slots=True)
+class Usage:
+    """Sums. Tokens are what upstreams reported, what was counted or estimated here, and what the cache saved.
+
+    `nanos` is the cost in billionths of a dollar of those tokens whose price is known, `unpriced` are the others.
     """
 
+    requests: int = 0
+    errors: int = 0
+    inputs: int = 0
+    reported: int = 0
+    counted: int = 0
+    estimated: int = 0
+    cached: int = 0
+    nanos: int = 0
+    unpriced: int = 0
+
+    def add(self, other: Usage) -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuery:
+    """Which usage is asked for; days are dates of UTC, both included. None asks for all."""
+
+    first_day: str | None = None
+    last_day: str | None = None
+    key_id: str | None = None
+    team: str | None = None
+    model: str | None = None
+
+
+class KeyStore(Protocol):
+    """Keys by the SHA-256 of their text. Times are seconds since the epoch."""
+
     async def find_key(self, sha256: str) -> KeyRecord | None: ...
+
+    async def find_key_by_id(self, key_id: str) -> KeyRecord | None: ...
 
     async def list_keys(self) -> Sequence[KeyRecord]:
         """Every key that was ever made, oldest first."""
@@ -26,8 +71,44 @@ class Store(Protocol):
 
     async def add_key(self, record: KeyRecord) -> None: ...
 
+    async def change_key(self, record: KeyRecord) -> bool:
+        """Puts a record in the place of the one with its id, whose hash and earlier end stay; False without one."""
+        ...
+
     async def revoke_key(self, key_id: str, at: float) -> None:
         """Ends a key at a time; an earlier end that it already has stays."""
         ...
+
+
+class LimitStore(Protocol):
+    """Buckets and budgets. Each method is one atomic step over all gates."""
+
+    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+        """Takes every gate's amount, or, if a gate that is no shadow refuses, nothing at all.
+
+        A shadow gate that does not fit gives nothing. What `concurrent` gates and budgets have given comes back by
+        itself after `lease` seconds, unless settled before.
+        """
+        ...
+
+    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+        """Ends a reservation: `spent` of each gate's amount, which may be more, stays taken; `concurrent` ends."""
+        ...
+
+
+class UsageStore(Protocol):
+    async def add_usage(self, batch: str, usage: Mapping[UsageKey, Usage]) -> None:
+        """Adds to the sums. The same batch, told by its name, is added once, however often it is sent."""
+        ...
+
+    async def usage(self, query: UsageQuery) -> Sequence[tuple[UsageKey, Usage]]:
+        """The sums in the order of day, key and model."""
+        ...
+
+
+class Store(KeyStore, LimitStore, UsageStore, Protocol):
+    """Every method raises `errors.StateUnavailable` when the state fails in flight."""
+
+    async def ping(self) -> None: ...
 
     async def close(self) -> None: ...

@@ -1,0 +1,59 @@
+"""Who used what: sums by day, key and model, written down once a second.
+
+A crash loses at most what came since the last writing; a writing that fails is tried again, whole and once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from gateway.auth import Caller
+from gateway.errors import StateUnavailable
+from gateway.logs import GATEWAY
+from gateway.store import Usage, UsageKey, UsageStore
+
+WRITE_SECONDS: Final = 1.0
+
+
+class Ledger:
+    """`clock` is in seconds since the epoch."""
+
+    def __init__(self, store: UsageStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._sums: dict[UsageKey, Usage] = {}
+        self._batch: tuple[str, dict[UsageKey, Usage]] | None = None
+        self._failing = False
+
+    def add(self, caller: Caller, model: str, usage: Usage) -> None:
+        day = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC).date().isoformat()
+        key = UsageKey(day, caller.key_id, caller.name, caller.team or "", model)
+        self._sums.setdefault(key, Usage()).add(usage)
+
+    async def run(self) -> None:
+        """Writes every second until cancelled; `write` afterwards writes the rest."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await self.write()
+
+    async def write(self) -> None:
+        """What a home did not take stays for the next time, under the same name, so that nothing counts twice."""
+        try:
+            if self._batch is not None:
+                await self._store.add_usage(*self._batch)
+            self._batch = None
+            if self._sums:
+                self._batch, self._sums = (uuid.uuid4().hex, self._sums), {}
+                await self._store.add_usage(*self._batch)
+                self._batch = None
+            if self._failing:
+                GATEWAY.info("usage is written down again")
+            self._failing = False
+        except StateUnavailable:
+            if not self._failing:
+                GATEWAY.error("usage cannot be written down; it is kept in memory until the state is back")
+            self._failing = True
