@@ -75,7 +75,7 @@ def error_body(error: GatewayError) -> bytes:
         {
             "error": {
                 "message": error.message,
-                "type": error.error_type,
+                "type": error.type,
                 "param": error.param,
                 "code": error.error_code,
             }

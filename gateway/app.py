@@ -80,7 +80,7 @@ def routes(endpoints: Endpoints) -> list[BaseRoute]:
 
 async def _on_gateway_error(request: Request, error: Exception) -> Response:
     error = cast("GatewayError", error)  # Starlette's handlers are typed for any exception
-    request.scope[RECORD].error = error.error_code or error.error_type
+    request.scope[RECORD].error = error.error_code or error.type
     if error.__cause__ is not None:
         request.scope[RECORD].error += f" ({type(error.__cause__).__name__})"
     return error_response(error)

@@ -52,6 +52,8 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
         normalize=model.normalize,
         client_extra=model.client_extra,
         owned=frozenset(owned),
+        rates=model.rates,
+        price=model.price,
     )
 
 

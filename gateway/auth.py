@@ -7,7 +7,6 @@ refused without a look-up. Only the SHA-256 of a key is ever kept.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import fnmatch
 import hashlib
 import re
@@ -170,7 +169,3 @@ def _masked(key: str) -> str:
         return "…"
     shown = f"{key[:4]}…{key[-4:]}" if not key.startswith(PREFIX) else f"{PREFIX}…{key[-4:]}"
     return quoted(shown) if key.isascii() else "…"
-
-
-def moment(value: datetime.datetime | None) -> float | None:
-    return None if value is None else value.timestamp()

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
-from gateway import assembly, auth
+from gateway import assembly
 from gateway.app import application
 from gateway.assembly import Engines
-from gateway.auth import Authenticator, KeyRecord
-from gateway.config import Config, FileKey
+from gateway.auth import Authenticator
+from gateway.config import Config
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.middleware import Running
@@ -61,7 +61,10 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
 
 
 def store(config: Config) -> Store:
-    return EmbeddedStore(config.state_file)
+    """Raises StoreError where the state cannot be used at all."""
+    if config.state.file is not None:
+        return EmbeddedStore(config.state.file)
+    raise NotImplementedError
 
 
 def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Starlette:
@@ -76,7 +79,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
     endpoints = Endpoints(
         gateway=house.gateway,
-        authenticator=Authenticator(map(key_record, house.config.keys), house.store.find_key, time.time),
+        authenticator=Authenticator(house.config.keys, house.store.find_key, time.time),
         running=house.running,
         max_body=server.max_body,
         timeout=server.timeout,
@@ -88,13 +91,3 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
 def _loop_clock() -> float:
     return asyncio.get_running_loop().time()
-
-
-def key_record(key: FileKey) -> KeyRecord:
-    return KeyRecord(
-        id=f"file:{key.name}",
-        name=key.name,
-        sha256=key.sha256,
-        models=key.models,
-        expires=auth.moment(key.expires),
-    )

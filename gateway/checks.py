@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.parse
-from typing import Any
+from typing import Any, Final
 
 from providers import PROVIDERS
 
@@ -41,9 +41,44 @@ def moment(value: object) -> object:
     return value
 
 
-def sqlite_url(url: str) -> str:
+def state_url(url: str) -> str:
+    if url.startswith(("redis", "unix")):
+        return redis_url(url)
     if not re.fullmatch(r"sqlite:///.+", url):
-        raise ValueError("must be sqlite:///FILE (relative to this file) or sqlite:////FOLDER/FILE")
+        raise ValueError(
+            "must be sqlite:///FILE (relative to this file), sqlite:////FOLDER/FILE, or the URL of a Redis"
+        )
+    return url
+
+
+_REDIS: Final = re.compile(
+    r"(rediss?|redis\+sentinel|rediss\+sentinel|redis\+cluster|rediss\+cluster)"
+    r"://([^/?#@\s]*@)?(?P<hosts>[^/?#@\s]+)(?P<path>/[^?#\s]*)?"
+)
+
+
+def redis_url(url: str) -> str:
+    """A list of hosts only where there are several; Sentinel needs to be told the service."""
+    match = _REDIS.fullmatch(url)
+    if match is None:
+        raise ValueError(
+            "must be redis://[user:password@]HOST[:PORT][/DATABASE], rediss:// for TLS, "
+            "redis+sentinel://HOST,HOST/SERVICE[/DATABASE] or redis+cluster://HOST,HOST"
+        )
+    kind, parts = match[1], [part for part in (match["path"] or "").split("/") if part]
+    hosts = match["hosts"].split(",")
+    if len(hosts) > 1 and not kind.endswith(("sentinel", "cluster")):
+        raise ValueError("names several hosts; only redis+sentinel:// and redis+cluster:// have them")
+    for host in hosts:
+        if not _has_address(f"redis://{host}"):
+            raise ValueError("has a host without a name, or a port that is none")
+    database = parts[1:] if kind.endswith("sentinel") else parts
+    if kind.endswith("sentinel") and not parts:
+        raise ValueError("must end with the service that the sentinels watch: redis+sentinel://HOST,HOST/SERVICE")
+    if kind.endswith("cluster") and parts:
+        raise ValueError("must not name a database: a cluster has one")
+    if len(database) > 1 or not all(name.isascii() and name.isdigit() for name in database):
+        raise ValueError("may end with a database's number only")
     return url
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from gateway.allowances import Rates, Team
+from gateway.auth import KeyRecord
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
@@ -30,13 +31,15 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FileKey:
-    """A client key that the routing file lists."""
+class StateConfig:
+    """Where state is kept: `file` for the embedded home, else `url` without its password."""
 
-    name: str
-    sha256: str
-    models: tuple[str, ...]
-    expires: datetime.datetime | None
+    file: pathlib.Path | None
+    url: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    on_loss: Literal["allow", "deny"] = "allow"
+    allow_unshared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,19 @@ class ModelConfig:
     default_input_type: InputType | None
     normalize: bool
     client_extra: str | tuple[str, ...]
+    rates: Rates
+    price: float | None
+    """US dollars for a million tokens."""
     targets: tuple[TargetConfig, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     server: ServerShape
-    state_file: pathlib.Path
-    keys: tuple[FileKey, ...]
+    state: StateConfig
+    keys: tuple[KeyRecord, ...]
+    """Those that the routing file lists."""
+    teams: Mapping[str, Team]
+    admin_key: str | None = field(repr=False)
     models: tuple[ModelConfig, ...]
     is_embedded_default: bool = False

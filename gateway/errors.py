@@ -12,7 +12,8 @@ GatewayError
 ├── SpaceMismatch               409
 ├── RequestTooLarge             413
 ├── UnsupportedEncoding         415
-├── RateLimited                 429  a key, a team or a model has used up its minute
+├── RateLimited                 429  a key, a team or a model has made too many requests
+│   └── TokensRateLimited       429  or sent too many tokens
 ├── Throttled                   429  every target throttled us
 ├── QuotaExhausted              429  a budget, or every target's quota, is used up
 ├── HeadersTooLarge             431
@@ -30,7 +31,7 @@ https://platform.openai.com/docs/guides/error-codes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 NO_RETRY: Mapping[str, str] = {"x-should-retry": "false"}
 """OpenAI's SDKs obey this header before they look at the status."""
@@ -55,7 +56,6 @@ class GatewayError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
-        self.error_type: str = self.type
         self.error_code = self.code if code is None else code
         self.headers = {**self.fixed_headers, **(headers or {})}
 
@@ -114,14 +114,13 @@ class UnsupportedEncoding(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """`type` says what there was too much of: requests or tokens."""
-
     status = 429
+    type = "requests"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, type: Literal["requests", "tokens"], headers: Mapping[str, str]) -> None:
-        super().__init__(message, headers=headers)
-        self.error_type = type
+
+class TokensRateLimited(RateLimited):
+    type = "tokens"
 
 
 class Throttled(GatewayError):

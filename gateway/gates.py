@@ -111,10 +111,9 @@ def refusal(gates: Sequence[Gate], standings: Sequence[Standing]) -> GatewayErro
     if gate.kind in ("usd_budget", "token_budget"):
         return errors.QuotaExhausted(_spent(gate, standing))
     if math.isinf(wait):
-        return errors.RateLimited(
+        return errors.TokensRateLimited(
             f"This request has {gate.amount} tokens, and {gate.whose} may never use more than {gate.limit} in a "
             "minute. Send fewer inputs at once.",
-            type="tokens",
             headers=errors.NO_RETRY,
         )
     headers = errors.retry_headers(wait)
@@ -123,10 +122,10 @@ def refusal(gates: Sequence[Gate], standings: Sequence[Standing]) -> GatewayErro
         "tokens": f"{gate.limit} tokens a minute, and this request has {gate.amount}",
         "concurrent": f"{gate.limit} requests at a time",
     }[gate.kind]
-    return errors.RateLimited(
+    kind = errors.TokensRateLimited if gate.kind == "tokens" else errors.RateLimited
+    return kind(
         f"The limit of {gate.whose} is reached: {said}. Try again in {int(headers['retry-after-ms']) / 1000:g} "
         "seconds.",
-        type="tokens" if gate.kind == "tokens" else "requests",
         headers=headers,
     )
 

@@ -11,7 +11,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from gateway import auth, build
 from gateway.auth import KeyRecord
-from gateway.config import Config, FileKey
+from gateway.config import Config
 from gateway.quantities import seconds
 from gateway.store import Store
 
@@ -74,10 +74,10 @@ async def rotate(store: Store, name_or_id: str, overlap: str) -> NewKey:
     return made
 
 
-async def listed(store: Store, file_keys: Sequence[FileKey]) -> list[dict[str, str]]:
+async def listed(store: Store, file_keys: Sequence[KeyRecord]) -> list[dict[str, str]]:
     """Every key as a row of texts, the routing file's first."""
     now = time.time()
-    records = [*map(build.key_record, file_keys), *await store.list_keys()]
+    records = [*file_keys, *await store.list_keys()]
     return [
         {
             "id": record.id,

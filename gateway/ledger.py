@@ -50,6 +50,7 @@ class Ledger:
                 self._batch, self._sums = (uuid.uuid4().hex, self._sums), {}
                 await self._store.add_usage(*self._batch)
                 self._batch = None
+            await self._store.save()
             if self._failing:
                 GATEWAY.info("usage is written down again")
             self._failing = False

@@ -6,6 +6,7 @@ While the state cannot be reached, `on_state_loss` decides: `allow` counts in th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,10 +101,8 @@ class Limiter:
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
         async def quietly() -> None:
-            try:
+            with contextlib.suppress(StateUnavailable):  # leases end by themselves, and the estimate stays counted
                 await work
-            except StateUnavailable:
-                pass  # leases end by themselves, and the estimate stays counted
 
         task = asyncio.get_running_loop().create_task(quietly())
         self._settling.add(task)  # the event loop itself keeps no task alive

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import checks, model_rules, model_shape, schema
-from gateway.config import Config, ConfigError, FileKey, ModelConfig
+from gateway import access_rules, checks, model_rules, model_shape, schema
+from gateway.config import Config, ConfigError, ModelConfig
 from gateway.document import Path, parse
 from gateway.reading import Reading
 
@@ -44,8 +43,10 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     _check_names(reading, models)
     return Config(
         server=file.server,
-        state_file=reading.file(file.state.url.removeprefix("sqlite:///")),
-        keys=_keys(reading, file.auth.keys),
+        state=access_rules.state(reading, file.state),
+        keys=access_rules.keys(reading, file.auth.keys, file.teams),
+        teams=access_rules.teams(reading, file.teams),
+        admin_key=access_rules.admin_key(reading, file.auth),
         models=tuple(models),
         is_embedded_default=is_embedded_default,
     )
@@ -80,20 +81,3 @@ def _check_names(reading: Reading, models: Sequence[ModelConfig]) -> None:
                     ("models", model.alias, "aliases", index), f"this name already stands for `{owner[alias]}`"
                 )
             owner[alias] = model.alias
-
-
-def _keys(reading: Reading, shapes: Sequence[schema.KeyShape]) -> tuple[FileKey, ...]:
-    keys: dict[str, FileKey] = {}
-    for index, shape in enumerate(shapes):
-        if shape.sha256 in keys:
-            reading.problem(("auth", "keys", index, "sha256"), "this key is listed twice")
-        keys[shape.sha256] = FileKey(shape.name, shape.sha256, tuple(shape.models), _moment(shape.expires))
-    return tuple(keys.values())
-
-
-def _moment(value: datetime.datetime | datetime.date | None) -> datetime.datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime.datetime):
-        value = datetime.datetime.combine(value, datetime.time())
-    return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import providers
-from gateway import role_rules, target_rules
+from gateway import access_rules, role_rules, target_rules
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
@@ -70,6 +70,8 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         default_input_type=default_input_type,
         normalize=shape.normalize,
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
+        rates=access_rules.rates(shape.limits),
+        price=_price(shape, known),
         targets=targets,
     )
 
@@ -153,6 +155,14 @@ def _shortens(provider: str) -> bool:
 
 def _tokenizer(reading: Reading, name: str) -> str:
     return str(reading.file(name)) if name.endswith(".json") else name
+
+
+def _price(shape: ModelShape, known: Known) -> float | None:
+    """The routing file's own, or the highest of what the catalogue knows: a budget must not be found overdrawn."""
+    if shape.price is not None:
+        return shape.price.input
+    prices = [facts.price.input for facts in known if facts is not None and facts.price is not None]
+    return max(prices) if prices and len(prices) == len(known) else None
 
 
 def _tightest(shape: ModelShape, known: Known, name: str) -> int | None:

@@ -18,7 +18,7 @@ from providers import PROVIDERS
 from providers.base import InputType
 
 
-def _inside(check: Callable[[str], str]) -> AfterValidator:
+def inside(check: Callable[[str], str]) -> AfterValidator:
     """The check of a text that hides."""
 
     def checked(secret: SecretStr) -> SecretStr:
@@ -30,7 +30,7 @@ def _inside(check: Callable[[str], str]) -> AfterValidator:
 
 ModelName = Annotated[str, AfterValidator(checks.model_name)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]
-HeaderValue = Annotated[SecretStr, _inside(checks.header_value)]
+HeaderValue = Annotated[SecretStr, inside(checks.header_value)]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -49,6 +49,17 @@ class DimensionsShape(Shape):
     """The only lengths besides the native one."""
 
 
+class RatesShape(Shape):
+    rpm: Positive | None = None
+    """Most requests a minute."""
+    tpm: Positive | None = None
+    """Most tokens a minute."""
+    concurrent: Positive | None = None
+    """Most requests at a time."""
+    shadow: bool = False
+    """true: these three are counted and reported, and refuse nothing."""
+
+
 class LimitsShape(Shape):
     input_tokens: Positive | None = None
     """Most tokens in one input."""
@@ -56,6 +67,10 @@ class LimitsShape(Shape):
     """Most inputs in one request."""
     request_tokens: Positive | None = None
     """Most tokens in all inputs of one request."""
+
+
+class ModelLimitsShape(LimitsShape, RatesShape):
+    """What one request may hold, and what all callers together may ask for."""
 
 
 class BatchShape(Shape):
@@ -67,6 +82,11 @@ class BatchShape(Shape):
     """Largest body of one call."""
 
 
+class PriceShape(Shape):
+    input: Annotated[float, Field(ge=0, le=1_000_000)]
+    """US dollars for a million tokens."""
+
+
 class Facts(Shape):
     """What the catalogue knows of a model, and the routing file may override."""
 
@@ -76,6 +96,8 @@ class Facts(Shape):
     limits: LimitsShape = LimitsShape()
     tokenizer: str | None = None
     """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
+    price: PriceShape | None = None
+    """What it costs, for budgets and usage."""
 
 
 class CatalogFacts(Facts):
@@ -117,7 +139,7 @@ class TargetShape(Shape):
     """Most calls at a time; more wait for a free slot."""
     timeout: Duration | None = None
     """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
-    proxy: Annotated[SecretStr, _inside(checks.proxy_url)] | None = None
+    proxy: Annotated[SecretStr, inside(checks.proxy_url)] | None = None
     """HTTP proxy for this target [HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment]."""
     ca_file: str | None = None
     """PEM file of a private certificate authority to trust instead of the public ones."""
@@ -132,6 +154,7 @@ class TargetShape(Shape):
 
 
 class ModelShape(Facts):
+    limits: ModelLimitsShape = ModelLimitsShape()
     aliases: list[ModelName] = []
     """Other names of the same route; an answer echoes the name that was asked for."""
     client_tokens: Literal["cl100k_base", "reject"] = "cl100k_base"

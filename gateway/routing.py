@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Protocol
 
+from gateway.allowances import NANOS, Rates
 from gateway.auth import Caller
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
@@ -73,10 +74,18 @@ class Route:
     normalize: bool = False
     client_extra: str | Sequence[str] = "any"
     owned: frozenset[str] = frozenset()
+    rates: Rates = Rates()
+    """What all callers together may ask of it."""
+    price: float | None = None
+    """US dollars for a million tokens; None where nobody said."""
 
     @property
     def names(self) -> Sequence[str]:
         return (self.alias, *self.aliases)
+
+    def cost(self, tokens: int) -> int | None:
+        """In billionths of a US dollar, a part of one as a whole; None without a price."""
+        return None if self.price is None else math.ceil(tokens * self.price * NANOS / 1_000_000)
 
     def role(self, asked: InputType | None) -> InputType | None:
         """The input type to use; a route that knows none takes any and ignores it."""

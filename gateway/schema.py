@@ -6,12 +6,12 @@ Every docstring under a key is what an editor shows; `gateway schema` prints the
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway import checks
-from gateway.model_shape import ModelName, ModelShape, Shape
+from gateway.model_shape import ModelName, ModelShape, Positive, RatesShape, Shape, inside
 from gateway.quantities import Duration, Size
 
 
@@ -35,8 +35,34 @@ class ServerShape(Shape):
 
 
 class StateShape(Shape):
-    url: Annotated[str, AfterValidator(checks.sqlite_url)] = "sqlite:///gateway.db"
-    """Where keys are kept; a relative path starts at this file's folder."""
+    url: Annotated[SecretStr, inside(checks.state_url)] = SecretStr("sqlite:///gateway.db")
+    """Where keys, budgets and usage are kept: sqlite:///FILE, redis://, rediss://, redis+sentinel://, redis+cluster://."""
+    password_file: str | None = None
+    """A file that holds the password of Redis."""
+    ca_file: str | None = None
+    """PEM file of a private certificate authority that Redis's certificate is from."""
+    on_state_loss: Literal["allow", "deny"] = "allow"
+    """While Redis cannot be reached: `allow` serves known keys and counts in each process, `deny` refuses everyone."""
+    allow_unshared: bool = False
+    """Whether several workers may each count for themselves, over SQLite."""
+
+
+class BudgetShape(Shape):
+    usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    """Most US dollars in the period."""
+    tokens: Positive | None = None
+    """Most tokens in the period."""
+    per: Literal["day", "week", "month", "total"]
+    """When it begins anew: days, weeks and months of UTC, or never."""
+    soft: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """The part of it at which metrics begin to warn."""
+
+
+class TeamShape(Shape):
+    limits: RatesShape = RatesShape()
+    """What all its keys together may ask for."""
+    budget: BudgetShape | None = None
+    """What all its keys together may spend."""
 
 
 class KeyShape(Shape):
@@ -46,11 +72,25 @@ class KeyShape(Shape):
     """SHA-256 of the key in lower-case hex: `gateway keys hash` prints it."""
     models: list[str] = ["*"]
     """Models that it may use; `*` stands for any characters."""
+    team: str | None = None
+    """One of `teams`, whose limits and budget it shares."""
+    limits: RatesShape = RatesShape()
+    """What it may ask for."""
+    model_limits: dict[str, RatesShape] = {}
+    """What it may ask of each model whose name fits; `*` stands for any characters."""
+    budget: BudgetShape | None = None
+    """What it may spend."""
+    priority: Literal["interactive", "bulk"] = "interactive"
+    """Which requests wait when there is more work than capacity."""
     expires: Annotated[datetime.datetime | datetime.date | None, BeforeValidator(checks.moment)] = None
     """When it stops working; a date means the start of that day, UTC."""
 
 
 class AuthShape(Shape):
+    admin_key: SecretStr | None = None
+    """The key to /admin; without one, or with one of less than 16 characters, there is no /admin."""
+    admin_key_file: str | None = None
+    """A file that holds it."""
     keys: list[KeyShape] = []
     """Keys kept in this file by their hash; more live in the state."""
 
@@ -59,6 +99,8 @@ class FileShape(Shape):
     server: ServerShape = ServerShape()
     state: StateShape = StateShape()
     auth: AuthShape = AuthShape()
+    teams: dict[str, TeamShape] = {}
+    """Keys that share limits and a budget, by name."""
     models: dict[ModelName, ModelShape] = {}
     """The names that clients use, and what serves them."""
 

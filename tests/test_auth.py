@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import string
 from dataclasses import replace
@@ -12,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway import auth
-from gateway.auth import Authenticator, Caller, KeyRecord, bearer, key_hash, moment, new_key, well_formed
+from gateway.auth import Authenticator, Caller, KeyRecord, bearer, key_hash, new_key, well_formed
 from gateway.errors import StateUnavailable, Unauthenticated
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -229,15 +228,6 @@ def test_repr_of_a_record() -> None:
     """A record that is printed does not show the key's hash."""
 
     assert "hash" not in repr(KeyRecord("id", "name", "hash"))
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(None, None), (datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC), 1798761600.0)]
-)
-def test_moment(value: datetime.datetime | None, expected: float | None) -> None:
-    """A moment is in seconds since the epoch; without one there is none."""
-
-    assert expected == moment(value)
 
 
 # ── finding the caller ────────────────────────────────────────────────────────────────────────────────────────────

@@ -152,14 +152,18 @@ def test_near_misses(value: object, place: str, meant: str) -> None:
     assert {place: f"unknown key; did you mean `{meant}`?"} == actual
 
 
+STATE = "`url`, `password_file`, `ca_file`, `on_state_loss`, `allow_unshared`"
+OF_KEYS = "`name`, `sha256`, `models`, `team`, `limits`, `model_limits`, `budget`, `priority`, `expires`"
+
+
 @pytest.mark.parametrize(
     ("value", "place", "known"),
     [
-        ({"caching": {}}, "caching", "`server`, `state`, `auth`, `models`"),
-        ({"state": {"redis": 1}}, "state.redis", "`url`"),
-        ({"state": {"redis:x": 1}}, "state.redis:x", "`url`"),
-        ({"auth": {"keys": [KEY | {"date": 1}]}}, "auth.keys[0].date", "`name`, `sha256`, `models`, `expires`"),
-        ({"auth": {"keys": [KEY | {"datetime": 1}]}}, "auth.keys[0].datetime", "`name`, `sha256`, `models`, `expires`"),
+        ({"caching": {}}, "caching", "`server`, `state`, `auth`, `teams`, `models`"),
+        ({"state": {"redis": 1}}, "state.redis", STATE),
+        ({"state": {"redis:x": 1}}, "state.redis:x", STATE),
+        ({"auth": {"keys": [KEY | {"date": 1}]}}, "auth.keys[0].date", OF_KEYS),
+        ({"auth": {"keys": [KEY | {"datetime": 1}]}}, "auth.keys[0].datetime", OF_KEYS),
     ],
 )
 def test_unknown_keys(value: object, place: str, known: str) -> None:

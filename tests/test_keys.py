@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway import keys, loading
 from gateway.auth import KeyRecord, key_hash, new_key, well_formed
-from gateway.config import Config, FileKey
+from gateway.config import Config, StateConfig
 from gateway.keys import KeyRefused, NewKey
 from gateway.store.embedded import EmbeddedStore
 
@@ -32,7 +32,7 @@ async def store(tmp_path: pathlib.Path) -> AsyncIterator[EmbeddedStore]:
 
 
 def config(folder: pathlib.Path) -> Config:
-    return replace(loading.load(None), state_file=folder / "gateway.db")
+    return replace(loading.load(None), state=StateConfig(folder / "gateway.db"))
 
 
 def record(number: int, name: str = "app", **fields: Any) -> KeyRecord:
@@ -250,8 +250,8 @@ async def test_status(store: EmbeddedStore, fields: dict[str, Any], status: str)
 async def test_keys_of_the_file(store: EmbeddedStore) -> None:
     """The routing file's keys are listed first, with what is known of them."""
     await store.add_key(record(1))
-    end = datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC)
-    first, second = await keys.listed(store, [FileKey("ci", "hash", ("a", "b"), end)])
+    end = datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC).timestamp()
+    first, second = await keys.listed(store, [KeyRecord("file:ci", "ci", "hash", ("a", "b"), expires=end)])
     expected = {
         "id": "file:ci",
         "name": "ci",

@@ -24,6 +24,11 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (model_shape.ModelShape, {"targets": [TARGET]}),
     (model_shape.DimensionsShape, {}),
     (model_shape.LimitsShape, {}),
+    (model_shape.RatesShape, {}),
+    (model_shape.ModelLimitsShape, {}),
+    (model_shape.PriceShape, {"input": 1}),
+    (schema.BudgetShape, {"per": "day"}),
+    (schema.TeamShape, {}),
     (model_shape.BatchShape, {}),
     (model_shape.Facts, {}),
     (model_shape.CatalogFacts, {}),
@@ -31,7 +36,7 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
 ]
 
 
-NOT_DEFINED = (schema.FileShape, model_shape.Facts, model_shape.CatalogFacts)
+NOT_DEFINED = (schema.FileShape, model_shape.Facts, model_shape.CatalogFacts, model_shape.LimitsShape)
 """What the schema for editors has no definition of: its top, and what only the catalogue says."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.auth import KeyRecord
@@ -103,6 +103,10 @@ class UsageStore(Protocol):
 
     async def usage(self, query: UsageQuery) -> Sequence[tuple[UsageKey, Usage]]:
         """The sums in the order of day, key and model."""
+        ...
+
+    async def save(self) -> None:
+        """Writes down what the home has in this process's memory alone."""
         ...
 
 

@@ -1,136 +1,158 @@
-"""State on one machine: a SQLite file that several processes may share. The only sqlite3."""
+"""State on one machine: a SQLite file for what must last, this process's memory for the limits."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import json
-import os
 import pathlib
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable
-from gateway.store import StoreError
+from gateway.gates import Gate, Standing
+from gateway.store import Usage, UsageKey, UsageQuery, grants
+from gateway.store.memory import MemoryLimits
+from gateway.store.sqlite_file import SqliteFile
 
-_SCHEMA: Final = """
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS keys (
-  id TEXT PRIMARY KEY,
-  name TEXT NOT NULL,
-  sha256 TEXT NOT NULL UNIQUE,
-  models TEXT NOT NULL,
-  created REAL NOT NULL,
-  expires REAL,
-  revoked REAL
-);
-COMMIT;
-"""
-"""Immediate, because SQLite waits for another process's lock only at the beginning of a transaction."""
-_FIND: Final = "SELECT id, name, sha256, models, created, expires, revoked FROM keys WHERE sha256 = ?"
-_LIST: Final = "SELECT id, name, sha256, models, created, expires, revoked FROM keys ORDER BY created, id"
-_ADD: Final = "INSERT INTO keys (id, name, sha256, models, created, expires, revoked) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_BUSY_SECONDS: Final = 5.0
-_BUSY_PAUSE: Final = 0.01
+_COLUMNS: Final = "id, name, sha256, models, created, expires, revoked, granted"
+_FIND: Final = f"SELECT {_COLUMNS} FROM keys WHERE sha256 = ?"  # noqa: S608 (the columns are ours)
+_FIND_BY_ID: Final = f"SELECT {_COLUMNS} FROM keys WHERE id = ?"  # noqa: S608
+_LIST: Final = f"SELECT {_COLUMNS} FROM keys ORDER BY created, id"  # noqa: S608
+_ADD: Final = f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_CHANGE: Final = "UPDATE keys SET name = ?, models = ?, expires = ?, granted = ? WHERE id = ? RETURNING id"
+_REVOKE: Final = "UPDATE keys SET revoked = min(coalesce(revoked, ?), ?) WHERE id = ?"
+_SUMS: Final = Usage.__slots__
+_BY: Final = ("day", "key_id", "key_name", "team", "model")
+_ADD_USAGE: Final = (
+    f"INSERT INTO usage ({', '.join((*_BY, *_SUMS))}) VALUES ({', '.join('?' * (len(_BY) + len(_SUMS)))}) "  # noqa: S608
+    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUMS)}"
+)
+_USAGE: Final = (
+    f"SELECT {', '.join((*_BY, *_SUMS))} FROM usage "  # noqa: S608
+    "WHERE (?1 IS NULL OR day >= ?1) AND (?2 IS NULL OR day <= ?2) AND (?3 IS NULL OR key_id = ?3) "
+    "AND (?4 IS NULL OR team = ?4) AND (?5 IS NULL OR model = ?5) ORDER BY day, key_name, key_id, model, team"
+)
+_BUDGETS: Final = "SELECT id, spent, ends FROM budgets"
+_ADD_SPENT: Final = (
+    "INSERT INTO budgets (id, spent, ends) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET spent = spent + excluded.spent"
+)
+_BATCH_SECONDS: Final = 86_400.0
+"""How long a batch's name is remembered: nobody sends one again so late."""
 
 _T = TypeVar("_T")
 
 
 class EmbeddedStore:
-    """`Store` over one SQLite file in WAL mode: readers never wait, a crash loses nothing that was confirmed."""
+    """`Store` over one SQLite file in WAL mode, for what must last, and this process's memory, for the limits.
 
-    def __init__(self, file: pathlib.Path, sleep: Callable[[float], None] = time.sleep) -> None:
+    Readers never wait, and a crash loses nothing that was confirmed. Budgets are written by `save`, and counted
+    exactly in this process; several processes over one file learn of each other's spending when they save.
+    """
+
+    def __init__(
+        self,
+        file: pathlib.Path,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Opens or makes the file, readable by its owner alone; raises StoreError when that cannot be done."""
-        # A thread of its own: a key must be found, however many threads are counting tokens.
-        self._thread = ThreadPoolExecutor(1, "state")
-        try:
-            _make_private(file)
-            self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
-        except (OSError, ValueError, sqlite3.Error) as error:  # ValueError: a path that no file can have
-            raise StoreError(f"The state file {file} cannot be opened: {_reason(error)}.") from None
-        try:
-            _enter_wal_mode(self._connection, sleep)
-            self._connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise StoreError(f"The state file {file} cannot be used: {_reason(error)}.") from None
+        self._file = SqliteFile(file, sleep)
+        self._clock = clock
+        self._limits = MemoryLimits(clock)
+        self._restored = False
+
+    # ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def find_key(self, sha256: str) -> KeyRecord | None:
-        rows = await self._run(_FIND, (sha256,))
+        rows = await self._file.run(_FIND, (sha256,))
+        return _record(rows[0]) if rows else None
+
+    async def find_key_by_id(self, key_id: str) -> KeyRecord | None:
+        rows = await self._file.run(_FIND_BY_ID, (key_id,))
         return _record(rows[0]) if rows else None
 
     async def list_keys(self) -> Sequence[KeyRecord]:
-        rows = await self._run(_LIST, ())
-        return [_record(row) for row in rows]
+        return [_record(row) for row in await self._file.run(_LIST, ())]
 
     async def add_key(self, record: KeyRecord) -> None:
-        await self._run(
-            _ADD,
-            (
-                record.id,
-                record.name,
-                record.sha256,
-                json.dumps(record.models),
-                record.created,
-                record.expires,
-                record.revoked,
-            ),
-        )
+        models, granted = json.dumps(record.models), grants.write(record)
+        times = (record.created, record.expires, record.revoked)
+        await self._file.run(_ADD, (record.id, record.name, record.sha256, models, *times, granted))
+
+    async def change_key(self, record: KeyRecord) -> bool:
+        models, granted = json.dumps(record.models), grants.write(record)
+        return bool(await self._file.run(_CHANGE, (record.name, models, record.expires, granted, record.id)))
 
     async def revoke_key(self, key_id: str, at: float) -> None:
-        await self._run("UPDATE keys SET revoked = min(coalesce(revoked, ?), ?) WHERE id = ?", (at, at, key_id))
+        await self._file.run(_REVOKE, (at, at, key_id))
+
+    # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+        if not self._restored:
+            await self._restore()
+        return await self._limits.reserve(reservation, gates, lease)
+
+    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+        await self._limits.settle(reservation, gates, spent)
+
+    async def _restore(self) -> None:
+        """Budgets go on where the last process, or another one, left them."""
+        for budget in await self._file.run(_BUDGETS):
+            self._limits.restore(*budget)
+        self._restored = True
+
+    # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def add_usage(self, batch: str, usage: Mapping[UsageKey, Usage]) -> None:
+        rows = [
+            (*(getattr(key, name) for name in _BY), *(getattr(sums, name) for name in _SUMS))
+            for key, sums in usage.items()
+        ]
+        now = self._clock()
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM batches WHERE at < ?", (now - _BATCH_SECONDS,))
+            if connection.execute("INSERT OR IGNORE INTO batches VALUES (?, ?)", (batch, now)).rowcount:
+                connection.executemany(_ADD_USAGE, rows)
+
+        await self._file.transaction(write)
+
+    async def usage(self, query: UsageQuery) -> Sequence[tuple[UsageKey, Usage]]:
+        asked = (query.first_day, query.last_day, query.key_id, query.team, query.model)
+        rows = await self._file.run(_USAGE, asked)
+        return [(UsageKey(*row[: len(_BY)]), Usage(*row[len(_BY) :])) for row in rows]
+
+    async def save(self) -> None:
+        changed = self._limits.unsaved()
+        if not changed:
+            return
+        rows = [(budget, spent, ends) for budget, (spent, ends) in changed.items()]
+        now = self._clock()
+
+        def write(connection: sqlite3.Connection) -> list[Any]:
+            connection.execute("DELETE FROM budgets WHERE ends < ?", (now - _BATCH_SECONDS,))
+            connection.executemany(_ADD_SPENT, rows)
+            return connection.execute(_BUDGETS).fetchall()
+
+        try:
+            budgets = await self._file.transaction(write)
+        except StateUnavailable:
+            self._limits.keep_unsaved({budget: spent for budget, spent, _ in rows})
+            raise
+        for budget in budgets:
+            self._limits.restore(*budget)
+
+    async def ping(self) -> None:
+        await self._file.run("SELECT 1", ())
 
     async def close(self) -> None:
-        await self._in_thread(self._connection.close)
-        self._thread.shutdown()
-
-    async def _run(self, statement: str, values: Sequence[object]) -> list[Any]:
-        return await self._in_thread(lambda: self._connection.execute(statement, values).fetchall())
-
-    async def _in_thread(self, action: Callable[[], _T]) -> _T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, action)
-        except (sqlite3.Error, RuntimeError) as error:  # RuntimeError: it is closed already
-            raise StateUnavailable("The gateway cannot reach its state right now; try again shortly.") from error
-
-
-def _make_private(file: pathlib.Path) -> None:
-    """Makes a file that is not there, so that it is its owner's alone before SQLite opens it.
-
-    One that is there is not opened: closing it again would drop the locks that SQLite holds on it in this process.
-    https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
-    """
-    try:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would open it to read, and fail at the first new key
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
-
-
-def _enter_wal_mode(connection: sqlite3.Connection, sleep: Callable[[float], None]) -> None:
-    """Waits for other processes that do the same to a new file: SQLite itself would not, whatever its timeout."""
-    for left in reversed(range(round(_BUSY_SECONDS / _BUSY_PAUSE))):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or left == 0:
-                raise
-        sleep(_BUSY_PAUSE)
+        await self._file.close()
 
 
 def _record(row: Sequence[Any]) -> KeyRecord:
-    key_id, name, sha256, models, created, expires, revoked = row
-    return KeyRecord(key_id, name, sha256, tuple(json.loads(models)), created, expires, revoked)
-
-
-def _reason(error: Exception) -> str:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
-        return "it must be a file that this user may read and write"
-    return error.strerror or "unknown" if isinstance(error, OSError) else str(error)
+    key_id, name, sha256, models, created, expires, revoked, granted = row
+    patterns = tuple(json.loads(models))
+    return KeyRecord(key_id, name, sha256, patterns, created, expires, revoked, **grants.read(granted))

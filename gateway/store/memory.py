@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -78,6 +78,11 @@ class MemoryLimits:
         for name in changed:
             self._leases[name].unsaved = 0
         return changed
+
+    def keep_unsaved(self, spent: Mapping[str, int]) -> None:
+        """Takes back what `unsaved` told, because no lasting home took it."""
+        for name, amount in spent.items():
+            self._leases[name].unsaved += amount
 
     def restore(self, budget: str, spent: int, ends: float | None) -> None:
         """What a lasting home knows to be spent, other processes' part included."""

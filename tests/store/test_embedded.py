@@ -235,7 +235,7 @@ async def test_new_file_in_other_hands(file: pathlib.Path) -> None:
         if len(waits) == 3:
             other.close()
 
-    store = EmbeddedStore(file, sleep)
+    store = EmbeddedStore(file, sleep=sleep)
     await store.add_key(FULL)
     kept = await store.list_keys()
     await store.close()
@@ -250,7 +250,7 @@ def test_new_file_for_ever_in_other_hands(file: pathlib.Path) -> None:
     waits: list[float] = []
     try:
         with pytest.raises(StoreError, match=r"gateway\.db cannot be used: database is locked\.$"):
-            EmbeddedStore(file, waits.append)
+            EmbeddedStore(file, sleep=waits.append)
     finally:
         other.close()
 
