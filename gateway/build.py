@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 
 from gateway import assembly
+from gateway.admin import SHORTEST_ADMIN_KEY, Admin
 from gateway.app import application
 from gateway.assembly import Engines
 from gateway.auth import Authenticator
@@ -80,13 +81,22 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     endpoints = Endpoints(
         gateway=house.gateway,
         authenticator=Authenticator(house.config.keys, house.store.find_key, time.time),
+        usage_store=house.store,
         running=house.running,
         max_body=server.max_body,
         timeout=server.timeout,
         expose_targets=server.expose_targets,
         created=int(time.time()),
     )
-    return application(endpoints, server.cors_origins, lifespan)
+    return application(endpoints, _admin(house), server.cors_origins, lifespan)
+
+
+def _admin(house: House) -> Admin | None:
+    """A short key can be guessed: with one there is no /admin, as without any."""
+    key = house.config.admin_key
+    if key is None or len(key) < SHORTEST_ADMIN_KEY:
+        return None
+    return Admin(house.store, key, house.config.keys, house.config.teams.keys())
 
 
 def _loop_clock() -> float:

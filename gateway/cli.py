@@ -11,15 +11,17 @@ import click
 
 import gateway
 from gateway import build, keys, schema, serving, welcome
+from gateway.access_shape import KeyWish
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
-from gateway.commands.common import FILE, config_option, fail, load
+from gateway.commands.common import FILE, config_option, fail, load, with_store
 from gateway.commands.keys import keys_group
+from gateway.commands.usage import usage
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.record import Record
-from gateway.store import StoreError
+from gateway.store import Store, StoreError
 from gateway.upstream import Upstream
 from gateway.wire import parse_request
 
@@ -52,7 +54,18 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
 
 def _announce(config: Config, url: str) -> None:
     """The first key is made last: one made for a gateway that then fails to start would never be told."""
-    click.echo(welcome.text(config, url, asyncio.run(keys.first_key(config))))
+    click.echo(welcome.text(config, url, _first_key(config)))
+
+
+def _first_key(config: Config) -> str | None:
+    """A key for a gateway that runs without a routing file and has none yet; None once there is one."""
+    if not config.is_embedded_default:
+        return None
+
+    async def make(store: Store) -> str | None:
+        return None if await store.list_keys() else (await keys.create(store, KeyWish(name="default"))).key
+
+    return with_store(config, make)
 
 
 @main.command()
@@ -105,3 +118,4 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
 
 
 main.add_command(keys_group)
+main.add_command(usage)
