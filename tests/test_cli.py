@@ -14,6 +14,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 import httpx
@@ -289,7 +290,7 @@ def make_key(*arguments: str) -> str:
 
 
 def listed(*arguments: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, str]] = json.loads(call("keys", "list", "--json", *arguments).stdout)
+    rows: list[dict[str, Any]] = json.loads(call("keys", "list", "--json", *arguments).stdout)
     return rows
 
 
