@@ -35,7 +35,7 @@ class Engines:
         return self._loaded[key]
 
 
-class Tokens:
+class TokenSources:
     """Each token once, however many targets send it. `clock` is the event loop's, `now` in seconds since 1970."""
 
     def __init__(self, upstream: Upstream, clock: Callable[[], float], now: Callable[[], float]) -> None:
@@ -60,7 +60,7 @@ class Tokens:
         return self._kept.setdefault((grant, via), BearerToken(grant, fetch, self._clock, self._now))
 
 
-def route(model: ModelConfig, engines: Engines, upstream: Upstream, bought: Tokens) -> Route:
+def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources) -> Route:
     owned = set(OWN_FIELDS)
     for target in model.targets:
         provider = PROVIDERS[target.provider]
@@ -71,7 +71,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, bought: Toke
         space=model.space,
         dimensions=model.dimensions,
         limits=model.limits,
-        targets=[_target(target, model, engines, upstream, bought) for target in model.targets],
+        targets=[_target(target, model, engines, upstream, sources) for target in model.targets],
         tokenizer=model.tokenizer,
         tokenizer_known=model.tokenizer_known,
         client_tokens=model.client_tokens,
@@ -85,7 +85,9 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, bought: Toke
     )
 
 
-def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream, bought: Tokens) -> Target:
+def _target(
+    target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources
+) -> Target:
     provider = PROVIDERS[target.provider]
     backend: Backend
     where = f"models.{model.alias}: target `{target.name}`"
@@ -104,7 +106,7 @@ def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream
         via = Via(target.proxy, target.ca_file)
         try:
             upstream.pool(via)
-            credentials = bought.credentials(target)
+            credentials = sources.credentials(target)
         except (OSError, ValueError) as error:
             raise BuildError(f"{where}: its `proxy` or `ca_file` cannot be used ({type(error).__name__}).") from None
         backend = Remote(provider, _endpoint(target), upstream, via, target.max_concurrency, credentials)
