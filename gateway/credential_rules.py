@@ -27,7 +27,9 @@ def api_key(reading: Reading, shape: TargetShape, path: Path) -> str | None:
     for name in shape.headers:
         if name.lower() == header:
             given = names[0] if names else "credentials"
-            reading.problem((*path, "headers", name), f"stands beside `{given}`, which sets this header; give one")
+            reading.problem(
+                (*path, "headers", name), f"stands beside `{given}`, which sets this header; give one of them"
+            )
     return key
 
 
