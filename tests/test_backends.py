@@ -220,22 +220,26 @@ def authorized(upstream: Upstream, credentials: Credentials) -> Remote:
 
 async def test_authorized() -> None:
     """A request is sent as its credentials make it."""
-    upstream = Guarded("token-1")
-    outcome = await authorized(upstream, FakeCredentials("token-1")).embed(CALL, soon())
+    upstream = Guarded("token-number-1")
+    outcome = await authorized(upstream, FakeCredentials("token-number-1")).embed(CALL, soon())
 
-    assert (Embeddings([vector(1, 2), vector(3, 4)], [0, 1], 2), ["token-1"]) == (outcome, upstream.tokens)
+    assert (Embeddings([vector(1, 2), vector(3, 4)], [0, 1], 2), ["token-number-1"]) == (outcome, upstream.tokens)
 
 
 async def test_refused_once() -> None:
     """With credentials that may have expired, a refused call is tried once more with new ones."""
-    upstream = Guarded("token-2")
-    outcome = await authorized(upstream, FakeCredentials("token-1", "token-2", "token-3")).embed(CALL, soon())
+    upstream = Guarded("token-number-2")
+    outcome = await authorized(upstream, FakeCredentials("token-number-1", "token-number-2", "token-number-3")).embed(
+        CALL, soon()
+    )
 
-    assert (True, ["token-1", "token-2"]) == (isinstance(outcome, Embeddings), upstream.tokens)
+    assert (True, ["token-number-1", "token-number-2"]) == (isinstance(outcome, Embeddings), upstream.tokens)
 
 
 @pytest.mark.parametrize(
-    ("tokens", "tried"), [(["token-1"], 1), (["token-1", "token-2", "token-3"], 2)], ids=["no other", "others"]
+    ("tokens", "tried"),
+    [(["token-number-1"], 1), (["token-number-1", "token-number-2", "token-number-3"], 2)],
+    ids=["no other", "others"],
 )
 async def test_refused(tokens: list[str], tried: int) -> None:
     """A call is tried no third time, and what was refused is hidden."""

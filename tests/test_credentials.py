@@ -232,7 +232,7 @@ async def test_failure(given: Response | Fault, expected: Fault) -> None:
     desk = Desk()
     desk.endpoint.coming = [given]
 
-    assert [expected, expected] == await asyncio.gather(desk.outcome(), desk.outcome())
+    assert [expected, expected] == list(await asyncio.gather(desk.outcome(), desk.outcome()))
 
 
 async def test_pause() -> None:

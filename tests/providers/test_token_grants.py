@@ -195,8 +195,8 @@ def test_answer(payload: object, expected: Token) -> None:
         ({"access_token": "a\r\nHost: x", "expires_in": 1}, "has no `access_token` that could be sent"),
         ({"access_token": 5, "expires_in": 1}, "has no `access_token` that could be sent"),
         *(
-            ({"access_token": "S3cret"} | lifetime, "has no `expires_in` in seconds")
-            for lifetime in ({}, *({"expires_in": value} for value in (0, -1, True, None, "3600", [1])))
+            ({"access_token": "S3cret", "expires_in": value}, "has no `expires_in` in seconds")
+            for value in (0, -1, True, None, "3600", [1])
         ),
         (b'{"access_token": "S3cret", "expires_in": 1e999}', "is not JSON"),
     ],
