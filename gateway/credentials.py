@@ -41,7 +41,7 @@ Fetch = Callable[[Request, float], Awaitable[Response | Fault]]
 class Credentials(Protocol):
     @property
     def secrets(self) -> Sequence[str]:
-        """What must not be seen in an upstream's message, besides the headers of the request that it answers."""
+        """What must not be seen in an upstream's message, besides the authorization that it was sent."""
 
     async def authorized(self, request: Request, deadline: float) -> Request | Fault:
         """The request as it may be sent; `deadline` is on the event loop's clock."""
@@ -68,12 +68,11 @@ class Signature:
     def __init__(self, keys: AwsKeys, region: str, now: Callable[[], float]) -> None:
         lent = () if keys.session_token is None else (keys.session_token,)
         self.secrets: Sequence[str] = (keys.access_key_id, keys.secret_access_key, *lent)
-        self._keys = keys
-        self._region = region
+        self._signed = aws_signature.signer(keys, region)
         self._now = now
 
     async def authorized(self, request: Request, deadline: float) -> Request:
-        return aws_signature.signed(request, self._keys, self._region, self._now())
+        return self._signed(request, self._now())
 
     def refused(self, request: Request) -> bool:
         return False
@@ -104,7 +103,7 @@ class BearerToken:
         self._now = now
         self._held: _Held | None = None
         self._exchange: asyncio.Task[_Held | Fault] | None = None
-        self._failures = 0
+        self._pause = FIRST_PAUSE
         self._failure = Fault(FaultKind.OVERLOADED, "")
         self._paused_until = -math.inf
         self._replaced_at = -math.inf
@@ -156,17 +155,16 @@ class BearerToken:
         token = token_grants.parse(answer) if isinstance(answer, Response) else answer
         if isinstance(token, Fault):
             return self._failed(token)
-        self._failures = 0
+        self._pause = FIRST_PAUSE
         ahead = min(REFRESH_SECONDS, REFRESH_SHARE * token.lifetime)
         expires = began + token.lifetime  # it cannot have been issued before it was asked for
         self._held = _Held(token.value, expires - ahead, expires)
         return self._held
 
     def _failed(self, fault: Fault) -> Fault:
-        pause = min(FIRST_PAUSE * 2.0**self._failures, LONGEST_PAUSE)
-        pause = max(pause, min(fault.retry_after or 0.0, LONGEST_ASKED_PAUSE))
-        self._failures += 1
+        pause = max(self._pause, min(fault.retry_after or 0.0, LONGEST_ASKED_PAUSE))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._failure, self._paused_until = replace(fault, retry_after=pause), self._clock() + pause
         about = {"endpoint": urllib.parse.urlsplit(self._grant.url).hostname, "fault": fault.kind}
-        GATEWAY.warning("no token", extra={"fields": {**about, "status": fault.status}})
+        GATEWAY.warning("token exchange failed", extra={"fields": {**about, "status": fault.status}})
         return self._failure

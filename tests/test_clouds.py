@@ -163,7 +163,7 @@ def test_wrong(unlucky: GatewayProcess, model: str, status: int) -> None:
 def test_logged(unlucky: GatewayProcess) -> None:
     """A failed exchange has a line of its own."""
     embed(unlucky, "vertex", "x")
-    lines = [line for line in unlucky.log if line["event"] == "no token" and line["status"] == 400]
+    lines = [line for line in unlucky.log if line["event"] == "token exchange failed" and line["status"] == 400]
 
     assert {"level": "warning", "endpoint": "127.0.0.1", "fault": "misconfigured"}.items() <= lines[0].items()
 

@@ -408,8 +408,8 @@ async def test_signature(keys: AwsKeys, secrets: tuple[str, ...]) -> None:
     credentials = Signature(keys, "eu-west-1", lambda: next(now))
     first, second = [await credentials.authorized(REQUEST, FAR) for _ in range(2)]
 
-    assert aws_signature.signed(REQUEST, keys, "eu-west-1", 1e9) == first
-    assert aws_signature.signed(REQUEST, keys, "eu-west-1", 2e9) == second
+    assert aws_signature.signer(keys, "eu-west-1")(REQUEST, 1e9) == first
+    assert aws_signature.signer(keys, "eu-west-1")(REQUEST, 2e9) == second
     assert (False, secrets) == (credentials.refused(second), tuple(credentials.secrets))
 
 

@@ -51,7 +51,7 @@ TITAN = BEDROCK_TITAN.build_request(
 )
 def test_published(request_: Request, names: str, signature: str) -> None:
     """AWS's own samples are signed as AWS says."""
-    signed = aws_signature.signed(request_, KEYS, "us-east-1", NOW, "service")
+    signed = aws_signature.signer(KEYS, "us-east-1", "service")(request_, NOW)
     authorization = f"AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders={names}, Signature={signature}"
 
     assert {**request_.headers, "x-amz-date": "20150830T123600Z", "authorization": authorization} == signed.headers
@@ -66,21 +66,21 @@ def test_botocore(monkeypatch: pytest.MonkeyPatch, session_token: str | None) ->
     credentials = Credentials(KEYS.access_key_id, KEYS.secret_access_key, session_token)
     botocore.auth.SigV4Auth(credentials, "bedrock", "eu-west-1").add_auth(theirs)
     keys = AwsKeys(KEYS.access_key_id, KEYS.secret_access_key, session_token)
-    ours = aws_signature.signed(TITAN, keys, "eu-west-1", NOW)
+    ours = aws_signature.signer(keys, "eu-west-1")(TITAN, NOW)
 
     assert {name.lower(): value for name, value in theirs.headers.items()} == ours.headers
 
 
 def test_nothing_else_changes() -> None:
     """A signed request differs in its headers alone."""
-    signed = aws_signature.signed(TITAN, KEYS, "eu-west-1", NOW)
+    signed = aws_signature.signer(KEYS, "eu-west-1")(TITAN, NOW)
 
     assert (TITAN.method, TITAN.url, TITAN.body) == (signed.method, signed.url, signed.body)
 
 
 def test_same_signature() -> None:
     """The same moment gives the same signature."""
-    first, second = (aws_signature.signed(TITAN, KEYS, "eu-west-1", NOW) for _ in range(2))
+    first, second = (aws_signature.signer(KEYS, "eu-west-1")(TITAN, NOW) for _ in range(2))
 
     assert first == second
 
