@@ -401,7 +401,8 @@ def target_of(entry: tuple[str, str]) -> dict[str, str]:
         return {"provider": name, "path": model}
     places = {"region": "eu-west-1", "project": "p-1"}
     base_url = provider.base_url or "https://our.host"
-    needed = {key: places[key] for key in sorted(places) if key in provider.needs or f"{{{key}}}" in base_url}
+    needs = {need.partition(" or ")[0] for need in provider.needs}
+    needed = {key: places[key] for key in sorted(places) if key in needs or f"{{{key}}}" in base_url}
     return {"provider": name, "model": model, "base_url": base_url} | needed
 
 
@@ -430,6 +431,10 @@ def test_catalogue_knows_spaces(entry: tuple[str, str]) -> None:
     assert facts.space is not None
 
 
+LONGER = {"voyage": [2048], "text-embedding-v4": [1536, 2048]}
+"""Where a provider makes longer vectors than it does unasked."""
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_lengths(entry: tuple[str, str]) -> None:
     """No entry has a length beyond its native one, but for a provider that makes longer ones when asked."""
@@ -437,7 +442,7 @@ def test_catalogue_lengths(entry: tuple[str, str]) -> None:
     native = of_it.native or 0
     longer = [length for length in (of_it.min or 1, *(of_it.allowed or ())) if length > native]
 
-    assert longer in ([], [2048] if entry[0] == "voyage" and of_it.shorten == "native" else [])
+    assert longer in ([], LONGER.get(entry[0] if entry[0] == "voyage" else entry[1]))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
@@ -446,6 +451,9 @@ def test_catalogue_inputs(entry: tuple[str, str]) -> None:
     promised = model_rules.catalog()[entry].limits.inputs
 
     assert MAX_INPUTS == promised
+
+
+OLD_JINA = tuple(f"v2-base-{language}" for language in ("en", "de", "es", "zh", "code"))
 
 
 def test_catalogue_batches() -> None:
@@ -465,6 +473,7 @@ def test_catalogue_batches() -> None:
     expected = {
         ("dashscope", "text-embedding-v1"): {"inputs": 25},
         ("dashscope", "text-embedding-v2"): {"inputs": 25},
+        **{("jina", f"jina-embeddings-{name}"): {"inputs": 2048} for name in (*OLD_JINA, "v3")},
         ("vertex", "text-embedding-004"): {"inputs": 250},
         ("vertex", "text-embedding-005"): {"inputs": 250},
         ("vertex", "text-multilingual-embedding-002"): {"inputs": 250},
@@ -505,6 +514,37 @@ def test_catalogue_spaces_agree() -> None:
             lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
 
     assert dict.fromkeys(lengths, 1) == {space: len(different) for space, different in lengths.items()}
+
+
+def test_catalogue_roles_of_jina() -> None:
+    """Clustering is `separation` for the third version alone: later models do not get another's word for it."""
+    catalog = model_rules.catalog()
+    tasks = {name: facts.input_types for (provider, name), facts in catalog.items() if provider == "jina"}
+
+    assert ["jina-embeddings-v3"] == [name for name, known in tasks.items() if known is None or "clustering" in known]
+
+
+NO_UNIT = {("databricks", "databricks-gte-large-en"), ("static", "wordllama")}
+
+
+def test_catalogue_unit_length() -> None:
+    """The catalogue knows which models' vectors are not of unit length, and says it of no others."""
+    known = {entry for entry, facts in model_rules.catalog().items() if facts.unit_length is False}
+
+    assert NO_UNIT == known
+
+
+def test_every_entry_is_enough_for_a_file(tmp_path: pathlib.Path) -> None:
+    """Provider, model and a key, with the place in the provider's cloud, are all that a routing file needs."""
+    models = {":".join(entry): {"targets": [target_of(entry) | key_of(entry)]} for entry in ENTRIES}
+    file = tmp_path / "gateway.yaml"
+    file.write_text(json.dumps({"models": models}))
+
+    assert list(models) == [model.alias for model in loading.load(file, {}).models]
+
+
+def key_of(entry: tuple[str, str]) -> dict[str, str]:
+    return {"api_key": "key-0123456789"} if isinstance(PROVIDERS[entry[0]], Provider) else {}
 
 
 # ── what the catalogue can vouch for ──────────────────────────────────────────────────────────────────────────────
