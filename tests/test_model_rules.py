@@ -358,6 +358,106 @@ def test_all_problems_of_a_model() -> None:
     assert {"models.m", "models.m.dimensions", "models.m.targets[2]", "models.m.default_input_type"} == set(actual)
 
 
+# ── characters, lengths and prices ────────────────────────────────────────────────────────────────────────────────
+
+V3 = {"provider": "bedrock-cohere", "model": "cohere.embed-english-v3", "region": "eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"targets": openai("other")}, None),
+        ({"targets": [V3]}, 2048),
+        ({"targets": [V3], "limits": {"input_chars": 3000}}, 3000),
+        ({"targets": [V3 | {"model": "arn:aws:bedrock:eu:1:profile"}]}, 2048),
+    ],
+)
+def test_characters(keys: dict[str, Any], expected: int | None) -> None:
+    """Characters are limited by the routing file, else by what a provider limits for all its models."""
+    assert expected == resolved(dimensions={"native": 1024}, **keys).limits.input_chars
+
+
+@pytest.mark.parametrize(
+    ("facts", "given", "expected"),
+    [
+        ([True], None, True),
+        ([False], None, False),
+        ([None], None, None),
+        ([True, True], None, True),
+        ([True, None], None, None),
+        ([None, False], None, False),
+        ([False], True, True),
+        ([None], False, False),
+    ],
+)
+def test_unit_length(facts: list[bool | None], given: bool | None, expected: bool | None) -> None:
+    """Vectors come with unit length where the file says so, or where it is known of every target."""
+    catalog = {
+        ("openai", str(number)): CatalogFacts(unit_length=fact, dimensions={"native": 3})  # type: ignore[arg-type]
+        for number, fact in enumerate(facts)
+    }
+    shape = ModelShape.model_validate(
+        {"space": "s", "unit_length": given, "targets": openai(*map(str, range(len(facts))))}
+    )
+    model = model_rules.resolve(reading(), catalog, "m", shape, PATH)
+
+    assert model is not None
+    assert expected is model.unit_length
+
+
+@pytest.mark.parametrize(("provider", "expected"), [("tei", True), ("fireworks", False), ("vllm", None)])
+def test_unit_length_of_a_provider(provider: str, expected: bool | None) -> None:
+    """A provider that makes all its vectors alike speaks for models that nobody knows."""
+    targets = [{"provider": provider, "base_url": "http://h"}]
+
+    assert expected is resolved(targets=targets, dimensions={"native": 3}).unit_length
+
+
+def test_price() -> None:
+    """The price is the routing file's, else that of the dearest target, else unknown."""
+    real = model_rules.catalog()
+
+    def price(*models: str, **keys: object) -> float | None:
+        shape = ModelShape.model_validate({"space": "s", "targets": openai(*models), **keys})
+        made = model_rules.resolve(reading(), real, "m", shape, PATH)
+        assert made is not None
+        return made.price
+
+    small = "text-embedding-3-small"
+    assert [0.02, 0.02, 0.5, 0.0] == [
+        price(small),
+        price(small, "unknown"),
+        price(small, price={"input": 0.5}),
+        price(small, price={"input": 0}),
+    ]
+    assert price("unknown", dimensions={"native": 3}) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "input_types", "default"),
+    [
+        ("nvidia/nv-embedqa-e5-v5", ("query", "document"), "document"),
+        ("nvidia/nv-embedqa-e5-v5-query", (), None),
+        ("nvidia/nv-embedqa-e5-v5-passage", (), None),
+    ],
+)
+def test_role_in_the_name(model: str, input_types: tuple[str, ...], default: str | None) -> None:
+    """A model whose name ends in its role has no roles to choose from, and all else that the catalogue knows of it."""
+    made = reading()
+    shape = ModelShape.model_validate({"targets": [{"provider": "nvidia", "model": model}]})
+    found = model_rules.resolve(made, model_rules.catalog(), "m", shape, PATH)
+
+    assert found is not None
+    assert not made.document.problems
+    assert (input_types, default, 1024, 512, f"nvidia/{model}") == (
+        found.input_types,
+        found.default_input_type,
+        found.dimensions.native,
+        found.limits.input_tokens,
+        found.space,
+    )
+
+
 # ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 ENTRIES = sorted(model_rules.catalog())
