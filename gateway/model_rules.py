@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -30,7 +31,9 @@ ENCODINGS: Final = frozenset(
 CATALOG_FILE: Final = pathlib.Path(providers.__file__).with_name("catalog.yaml")
 
 
+@functools.cache
 def catalog() -> Catalog:
+    """Read once: it comes with the package, and does not change."""
     document = parse(CATALOG_FILE.read_text("utf-8"), {})
     return {
         (provider, model): CatalogFacts.model_validate(facts)

@@ -44,6 +44,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 CATALOG = {("openai", name): CatalogFacts.model_validate(facts) for name, facts in KNOWN.items()} | {
     ("static", "wordllama"): CatalogFacts.model_validate({"space": "words", "dimensions": {"native": 256}})
 }
+REAL = model_rules.catalog()
 
 
 def reading() -> Reading:
@@ -415,11 +416,10 @@ def test_unit_length_of_a_provider(provider: str, expected: bool | None) -> None
 
 def test_price() -> None:
     """The price is the routing file's, else that of the dearest target, else unknown."""
-    real = model_rules.catalog()
 
     def price(*models: str, **keys: object) -> float | None:
         shape = ModelShape.model_validate({"space": "s", "targets": openai(*models), **keys})
-        made = model_rules.resolve(reading(), real, "m", shape, PATH)
+        made = model_rules.resolve(reading(), REAL, "m", shape, PATH)
         assert made is not None
         return made.price
 
@@ -445,7 +445,7 @@ def test_role_in_the_name(model: str, input_types: tuple[str, ...], default: str
     """A model whose name ends in its role has no roles to choose from, and all else that the catalogue knows of it."""
     made = reading()
     shape = ModelShape.model_validate({"targets": [{"provider": "nvidia", "model": model}]})
-    found = model_rules.resolve(made, model_rules.catalog(), "m", shape, PATH)
+    found = model_rules.resolve(made, REAL, "m", shape, PATH)
 
     assert found is not None
     assert not made.document.problems
@@ -460,7 +460,7 @@ def test_role_in_the_name(model: str, input_types: tuple[str, ...], default: str
 
 # ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-ENTRIES = sorted(model_rules.catalog())
+ENTRIES = sorted(REAL)
 
 
 def test_catalogue_is_sound_yaml() -> None:
@@ -511,7 +511,7 @@ def test_catalogue_is_enough(entry: tuple[str, str]) -> None:
     """Of every entry a route can be made with no help but the place to reach it."""
     made = reading()
     shape = ModelShape.model_validate({"targets": [target_of(entry)]})
-    model_rules.resolve(made, model_rules.catalog(), "m", shape, PATH)
+    model_rules.resolve(made, REAL, "m", shape, PATH)
 
     assert [] == made.document.problems
 
@@ -526,7 +526,7 @@ WITHOUT_SPACES = {
 @pytest.mark.parametrize("entry", [one for one in ENTRIES if one[0] not in WITHOUT_SPACES], ids=":".join)
 def test_catalogue_knows_spaces(entry: tuple[str, str]) -> None:
     """Every entry names its space, but those whose name alone does not tell it."""
-    facts = model_rules.catalog()[entry]
+    facts = REAL[entry]
 
     assert facts.space is not None
 
@@ -538,7 +538,7 @@ LONGER = {"voyage": [2048], "text-embedding-v4": [1536, 2048]}
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_lengths(entry: tuple[str, str]) -> None:
     """No entry has a length beyond its native one, but for a provider that makes longer ones when asked."""
-    of_it = model_rules.catalog()[entry].dimensions
+    of_it = REAL[entry].dimensions
     native = of_it.native or 0
     longer = [length for length in (of_it.min or 1, *(of_it.allowed or ())) if length > native]
 
@@ -548,7 +548,7 @@ def test_catalogue_lengths(entry: tuple[str, str]) -> None:
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_inputs(entry: tuple[str, str]) -> None:
     """A client may send as many inputs as to OpenAI, whatever one call takes: they go in several calls."""
-    promised = model_rules.catalog()[entry].limits.inputs
+    promised = REAL[entry].limits.inputs
 
     assert MAX_INPUTS == promised
 
@@ -559,7 +559,7 @@ OLD_JINA = tuple(f"v2-base-{language}" for language in ("en", "de", "es", "zh", 
 def test_catalogue_batches() -> None:
     """No call holds more than the provider's limits, but for models that are known to take more than its others."""
     larger: dict[tuple[str, str], dict[str, int]] = {}
-    for entry, facts in model_rules.catalog().items():
+    for entry, facts in REAL.items():
         provider = PROVIDERS[entry[0]]
         own = provider.limits if isinstance(provider, Provider) else Limits()
         pairs = {
@@ -592,7 +592,7 @@ def test_catalogue_input_types(entry: tuple[str, str]) -> None:
     provider = PROVIDERS[entry[0]]
     tellable = provider.roles if isinstance(provider, Provider) else frozenset()
 
-    assert set(model_rules.catalog()[entry].input_types or ()) <= tellable
+    assert set(REAL[entry].input_types or ()) <= tellable
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
@@ -600,7 +600,7 @@ def test_catalogue_tokenizers(entry: tuple[str, str]) -> None:
     """Token ids are for OpenAI's models alone; every other's tokenizer is its own, and counts are an estimate."""
     expected = "cl100k_base" if "text-embedding-3-" in entry[1] or entry in CL100K else "own"
 
-    assert expected == model_rules.catalog()[entry].tokenizer
+    assert expected == REAL[entry].tokenizer
 
 
 CL100K = {("openai", "text-embedding-ada-002"), ("static", "wordllama")}
@@ -609,7 +609,7 @@ CL100K = {("openai", "text-embedding-ada-002"), ("static", "wordllama")}
 def test_catalogue_spaces_agree() -> None:
     """Models of one space make vectors of one length."""
     lengths: dict[str, set[int | None]] = {}
-    for facts in model_rules.catalog().values():
+    for facts in REAL.values():
         if facts.space is not None:
             lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
 
@@ -618,8 +618,7 @@ def test_catalogue_spaces_agree() -> None:
 
 def test_catalogue_roles_of_jina() -> None:
     """Clustering is `separation` for the third version alone: later models do not get another's word for it."""
-    catalog = model_rules.catalog()
-    tasks = {name: facts.input_types for (provider, name), facts in catalog.items() if provider == "jina"}
+    tasks = {name: facts.input_types for (provider, name), facts in REAL.items() if provider == "jina"}
 
     assert ["jina-embeddings-v3"] == [name for name, known in tasks.items() if known is None or "clustering" in known]
 
@@ -629,7 +628,7 @@ NO_UNIT = {("databricks", "databricks-gte-large-en"), ("static", "wordllama")}
 
 def test_catalogue_unit_length() -> None:
     """The catalogue knows which models' vectors are not of unit length, and says it of no others."""
-    known = {entry for entry, facts in model_rules.catalog().items() if facts.unit_length is False}
+    known = {entry for entry, facts in REAL.items() if facts.unit_length is False}
 
     assert NO_UNIT == known
 
