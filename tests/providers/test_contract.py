@@ -130,6 +130,27 @@ def test_no_roles_by_themselves(name: str) -> None:
     assert [set()] * len(others) == [set(body(name, bare)) - set(body(name, other)) for other in others]
 
 
+SWITCHES = {"truncate", "truncation", "autoTruncate", "truncationMode"}
+
+
+def switches(value: Any) -> set[Any]:
+    """Every value of a switch against cutting, wherever in a body."""
+    if isinstance(value, list):
+        return set().union(*map(switches, value))
+    if not isinstance(value, dict):
+        return set()
+    return {value[name] for name in SWITCHES & set(value)}.union(*map(switches, value.values()))
+
+
+@EVERY
+def test_switch_against_cutting(name: str) -> None:
+    """Every call tells a provider not to cut what is too long, where it obeys, and none where it knows no such word."""
+    obeys = REMOTE[name].overlong == "obeys"
+    sent = [switches(body(name, call)) for call in calls(name)]
+
+    assert all((len(found) == 1 and found <= {False, "NONE"}) if obeys else not found for found in sent)
+
+
 @EVERY
 @pytest.mark.parametrize("layer", ["target", "client"])
 def test_no_null(name: str, layer: str) -> None:
