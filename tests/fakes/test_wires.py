@@ -72,7 +72,8 @@ def around(wire: Wire) -> Iterator[tuple[str, Arrived]]:
     moved = {k: v for k, v in right.headers.items() if k != named}
     yield "the key elsewhere", replace(right, headers={**moved, other: right.headers[named]})
     yield "a form", replace(right, headers={**right.headers, "content-type": "application/x-www-form-urlencoded"})
-    for body in (None, [], "one", {}):
+    bodies: tuple[Any, ...] = (None, [], "one", {})
+    for body in bodies:
         yield f"the body {body!r}", replace(right, body=body)
 
 

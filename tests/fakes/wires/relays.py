@@ -132,7 +132,6 @@ TEI: Final = wire(
     768,
     dimensions=("dimensions", whole(1, 768)),
     encodings=("encoding_format", ENCODING),
-    others={"user": text},
     token_ids=True,
     max_inputs=32,
     max_bytes=2_000_000,
