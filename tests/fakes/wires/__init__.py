@@ -7,14 +7,16 @@ from typing import Final
 
 from tests.fakes.wires.base import Wire
 from tests.fakes.wires.bedrock import NOVA, TITAN, TITAN_V1
+from tests.fakes.wires.clouds import CLOUDS
 from tests.fakes.wires.cohere import BEDROCK_COHERE, BEDROCK_COHERE_V4, COHERE, COHERE_V1
 from tests.fakes.wires.google import GOOGLE
-from tests.fakes.wires.hosted import HOSTED
+from tests.fakes.wires.hosts import HOSTS
+from tests.fakes.wires.makers import MAKERS
 from tests.fakes.wires.native import NATIVE
 from tests.fakes.wires.relays import RELAYS, SELF_HOSTED
 
 _ALL: Final = (
-    *(*HOSTED, *RELAYS, *SELF_HOSTED, *NATIVE, *GOOGLE),
+    *(*MAKERS, *HOSTS, *CLOUDS, *RELAYS, *SELF_HOSTED, *NATIVE, *GOOGLE),
     *(COHERE, COHERE_V1, TITAN_V1, TITAN, BEDROCK_COHERE, BEDROCK_COHERE_V4, NOVA),
 )
 

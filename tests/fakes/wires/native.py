@@ -67,7 +67,7 @@ TEI_EMBED: Final = Wire(
     path="/embed",
     model="BAAI/bge-base-en-v1.5",
     native=768,
-    required={"inputs": shapes.TEXTS_OR_IDS, "truncate": one_of(False)},  # true unless started otherwise
+    required={"inputs": list_of(shapes.text_or_ids), "truncate": one_of(False)},  # true unless started otherwise
     optional={
         "dimensions": whole(1, 768),
         "normalize": one_of(True),

@@ -15,6 +15,9 @@ from tests.fakes.wires.base import TEXTS, Asked, Sent, Shape, Unsound, Wire, in_
 from tests.fakes.wires.refusals import Refuse, openai_like, refusing
 
 ENCODING: Final = shapes.one_of("float", "base64")
+FLOAT: Final = shapes.one_of("float")
+DTYPES: Final = FLOAT
+"""Of float, int8, uint8, binary, and ubinary the only one that a gateway can decode."""
 
 Usage = Callable[[int], Mapping[str, Any] | None]
 
@@ -104,7 +107,7 @@ def wire(
         name=name,
         provider=provider or name,
         base_path=base_path,
-        path=facts.pop("whole_path", base_path + path),
+        path=base_path + path,
         model=model,
         native=native,
         required={
@@ -134,3 +137,18 @@ def _takes(shape: Shape, value: Any) -> bool:
     except Unsound:
         return False
     return True
+
+
+OPENAI_FACTS: Final[Mapping[str, Any]] = {
+    "model": "text-embedding-3-small",
+    "native": 1536,
+    "dimensions": ("dimensions", shapes.whole(1, 1536)),
+    "encodings": ("encoding_format", ENCODING),
+    "others": {"user": shapes.text},
+    "token_ids": True,
+    "max_inputs": 2048,
+    "max_tokens": 300_000,
+    "lengths": (1, 256),
+    "extra": {"user": "user-1"},
+}
+"""OpenAI's own, at home and at Azure."""

@@ -100,9 +100,7 @@ def fields(required: Mapping[str, Shape], optional: Mapping[str, Shape] | None =
     return check
 
 
-FLAG = one_of(True, False)
 TEXTS = list_of(text)
-TEXTS_OR_IDS = list_of(text_or_ids)
 
 
 def spelled(inputs: Sequence[str | list[int]]) -> list[bytes]:
