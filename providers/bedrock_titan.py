@@ -37,5 +37,6 @@ BEDROCK_TITAN: Final = Provider(
     limits=Limits(inputs=1),
     overlong="refuses",
     needs=bedrock_shape.NEEDS,
+    credentials=bedrock_shape.CREDENTIALS,
 )
 BEDROCK_TITAN_V1: Final = replace(BEDROCK_TITAN, name="bedrock-titan-v1", shortens=False)

@@ -1,4 +1,4 @@
-"""IBM watsonx.ai, whose bearer tokens are fetched elsewhere.
+"""IBM watsonx.ai, whose bearer tokens are bought with an API key of IBM's cloud, or come as a key.
 
 https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings
 
@@ -42,4 +42,5 @@ WATSONX: Final = Provider(
     overlong="refuses",
     shortens=False,
     needs=frozenset({"project or space_id"}),
+    credentials=frozenset({"ibm"}),
 )
