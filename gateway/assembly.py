@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from gateway import tokens
+from gateway import adapters, tokens
 from gateway.backends import Local, Remote
 from gateway.config import ModelConfig, TargetConfig
 from gateway.routing import Backend, Route, Target
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
-from providers import PROVIDERS
 from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider
 
 
@@ -33,7 +32,7 @@ class Engines:
 def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
     owned = set(OWN_FIELDS)
     for target in model.targets:
-        provider = PROVIDERS[target.provider]
+        provider = adapters.find(target.provider)
         owned |= provider.owned if isinstance(provider, Provider) else set()
     return Route(
         alias=model.alias,
@@ -56,7 +55,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
 
 
 def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream) -> Target:
-    provider = PROVIDERS[target.provider]
+    provider = adapters.find(target.provider)
     backend: Backend
     where = f"models.{model.alias}: target `{target.name}`"
     if isinstance(provider, LocalProvider):

@@ -9,13 +9,13 @@ from typing import Final
 
 import providers
 from gateway import role_rules, target_rules
+from gateway.adapters import Adapter
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.model_shape import CatalogFacts, DimensionsShape, ModelShape, TargetShape
 from gateway.reading import Reading
-from providers import PROVIDERS
 from providers.base import Limits, LocalProvider
 
 Catalog = Mapping[tuple[str, str], CatalogFacts]
@@ -42,7 +42,7 @@ def catalog() -> Catalog:
 
 def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, path: Path) -> ModelConfig | None:
     """The route, or None; whatever is wrong is added to the reading's problems."""
-    known = [catalog.get((target.provider, target.path or target.model or alias)) for target in shape.targets]
+    known = [catalog.get((target.provider.name, target.path or target.model or alias)) for target in shape.targets]
     space = _space(reading, alias, shape, known, path)
     dimensions = _dimensions(reading, shape, known, path)
     targets = target_rules.resolve(reading, alias, shape, known, path)
@@ -92,7 +92,7 @@ def _space(reading: Reading, alias: str, shape: ModelShape, known: Known, path: 
             "address, so that only you can tell that they all serve the same vectors; name that space",
         )
         return None
-    space = spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
+    space = spaces[0] if spaces else f"{shape.targets[0].provider.name}/{shape.targets[0].model or alias}"
     if not re.fullmatch(r"[\x21-\x7e]{1,200}", space):
         reading.problem(path, f"`space` is missing: `{space}` cannot stand in a header; name the space in plain ASCII")
         return None
@@ -136,7 +136,7 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -
     if shorten == "never" and (given.allowed or given.min):
         name = "allowed" if given.allowed else "min"
         reading.problem((*where, name), "needs `shorten: native` or `shorten: truncate` beside it")
-    unable = sorted({target.provider for target in shape.targets if not _shortens(target.provider)})
+    unable = sorted({target.provider.name for target in shape.targets if not _shortens(target.provider)})
     if shorten == "native" and unable:
         reading.problem(
             (*where, "shorten"), f"{', '.join(unable)} cannot be asked to shorten; `truncate` cuts its vectors here"
@@ -146,9 +146,8 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -
     return Dimensions(native, shortest, shorten, allowed)
 
 
-def _shortens(provider: str) -> bool:
-    known = PROVIDERS[provider]
-    return not isinstance(known, LocalProvider) and known.shortens
+def _shortens(provider: Adapter) -> bool:
+    return not isinstance(provider, LocalProvider) and provider.shortens
 
 
 def _tokenizer(reading: Reading, name: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import checks, proxies, role_rules
+from gateway.adapters import Adapter
 from gateway.config import TargetConfig
 from gateway.document import Path
 from gateway.model_shape import BatchShape, CatalogFacts, ModelShape, TargetShape
 from gateway.reading import Reading
-from providers import PROVIDERS
 from providers.base import Limits, LocalProvider, Provider
 
 _OF_SERVICES: Final = (
@@ -36,17 +36,16 @@ def resolve(
 
 def is_at_home(target: TargetShape) -> bool:
     """Whether a target is a local model, or a service at its provider's own address."""
-    provider = PROVIDERS[target.provider]
-    if isinstance(provider, LocalProvider):
+    if isinstance(target.provider, LocalProvider):
         return True
-    return target.base_url is None or _host(target.base_url) == _host(provider.base_url)
+    return target.base_url is None or _host(target.base_url) == _host(target.provider.base_url)
 
 
 def _check_fields(reading: Reading, shape: ModelShape, path: Path) -> None:
     """Fields of a body can change its vectors, so that all targets of one kind have to send the same."""
     first: dict[str, Mapping[str, object]] = {}
     for index, target in enumerate(shape.targets):
-        if first.setdefault(target.provider, target.extra_body) != target.extra_body:
+        if first.setdefault(target.provider.name, target.extra_body) != target.extra_body:
             reading.problem(
                 (*path, "targets", index, "extra_body"),
                 "differs from that of another target: vectors made with different fields cannot be compared",
@@ -62,7 +61,7 @@ def _target(
     facts: CatalogFacts | None,
     path: Path,
 ) -> TargetConfig:
-    provider = PROVIDERS[shape.provider]
+    provider = shape.provider
     local = isinstance(provider, LocalProvider)
     if local and shape.path is None:
         reading.problem(path, "`path` is missing: a local model needs its folder, or `wordllama`")
@@ -80,8 +79,8 @@ def _target(
         reading.problem((*path, "token_ids"), "this provider takes no token ids")
     same_tokens = takes_ids and is_at_home(shape) and facts is not None and facts.tokenizer == model.client_tokens
     return TargetConfig(
-        name=shape.name or f"{shape.provider}-{index}",
-        provider=shape.provider,
+        name=shape.name or f"{provider.name}-{index}",
+        provider=provider.name,
         model=shape.model or alias,
         path=shape.path if shape.path in (None, "wordllama") else str(reading.file(shape.path)),
         base_url=base_url,
@@ -99,7 +98,7 @@ def _target(
         project=shape.project,
         limits=_limits(shape, facts),
         counts_alike=facts is not None and facts.tokenizer == "cl100k_base",
-        takes_role=not model.prompts or role_rules.needs(shape.provider, facts),
+        takes_role=not model.prompts or role_rules.needs(provider, facts),
         base64=shape.base64 if shape.base64 is not None else _speaks_base64(provider, shape.base_url),
         token_ids=shape.token_ids if shape.token_ids is not None else same_tokens,
     )
@@ -119,7 +118,7 @@ def _base_url(reading: Reading, provider: Provider, shape: TargetShape, path: Pa
     return base_url.replace("{region}", shape.region or "{region}")
 
 
-def _speaks_base64(provider: Provider | LocalProvider, base_url: str | None) -> bool:
+def _speaks_base64(provider: Adapter, base_url: str | None) -> bool:
     """A provider's word holds at its own address, and wherever it is a server that people run themselves."""
     if isinstance(provider, LocalProvider) or not provider.base64:
         return False
@@ -128,8 +127,7 @@ def _speaks_base64(provider: Provider | LocalProvider, base_url: str | None) -> 
 
 def _limits(shape: TargetShape, facts: CatalogFacts | None) -> Limits:
     """Of one call: the routing file's, else the model's, else the provider's own."""
-    provider = PROVIDERS[shape.provider]
-    own = provider.limits if isinstance(provider, Provider) else Limits()
+    own = shape.provider.limits if isinstance(shape.provider, Provider) else Limits()
     known = facts.batch if facts is not None else BatchShape()
     given = shape.batch
     return Limits(

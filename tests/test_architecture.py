@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies"},
+    {"errors", "quantities", "document", "checks", "proxies", "adapters"},
     {"inputs", "dimensions"},
     {"wire"},
     {"answers", "model_shape"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,6 @@ from gateway.document import Document
 from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
 from providers.base import Limits
-from providers.openai import OPENAI
 
 PUBLIC = "https://api.openai.com/v1"
 CL100K = CatalogFacts(tokenizer="cl100k_base")
@@ -201,10 +199,10 @@ def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
     assert [place] == actual
 
 
-def test_no_token_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_ids() -> None:
     """A provider that takes no token ids is not asked to."""
-    monkeypatch.setattr(target_rules, "PROVIDERS", {"openai": dataclasses.replace(OPENAI, token_ids=False)})
-    actual = problems({}, {"token_ids": True}, {"token_ids": False})
+    textual = {"provider": "voyage"}
+    actual = problems(textual, {**textual, "token_ids": True}, {**textual, "token_ids": False})
 
     assert [("targets[1].token_ids", "this provider takes no token ids")] == actual
 
