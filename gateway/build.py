@@ -55,9 +55,13 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
     return Gateway(
         routes=Routes(routes),
         counters={route.tokenizer: assembly.counter(route) for route in routes},
-        dispatcher=Dispatcher(Retry(_loop_clock, asyncio.sleep, random.random), _loop_clock),
+        dispatcher=Dispatcher(retry(), _loop_clock),
         random=random.random,
     )
+
+
+def retry() -> Retry:
+    return Retry(_loop_clock, asyncio.sleep, random.random)
 
 
 def store(config: Config) -> Store:

@@ -37,10 +37,15 @@ GATEWAY_ORDER = [
     {"endpoints"},
     {"app"},
     {"assembly"},
+    {"probing"},
+    {"probing.finding"},
+    {"probing.vectors", "probing.report"},
+    {"probing.abilities", "probing.asking"},
+    {"probing.questions"},
     {"build"},
     {"keys", "welcome", "serving"},
     {"commands", "commands.common"},
-    {"commands.keys"},
+    {"commands.keys", "commands.probe"},
     {"cli"},
     {"__main__"},
 ]
@@ -60,7 +65,7 @@ PROVIDERS_ORDER = [
 
 # Who may import what does not come with Python.
 DOORS = {
-    "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys"},
+    "click": {f"gateway.{room}" for room in ("cli", "commands.common", "commands.keys", "commands.probe")},
     "httpx": {"gateway.upstream"},
     "numpy": {
         "gateway.contract",
