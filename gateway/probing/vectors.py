@@ -42,6 +42,8 @@ def dimensions(answer: Answer, claimed: Dimensions) -> Finding:
 def shortens(replies: Mapping[int, Reply], claimed: Dimensions) -> Finding:
     """Whether it gives the lengths that it was asked for; `replies` are by length."""
     check = "shortens"
+    if not replies:
+        return not_asked(check)
     for reply in replies.values():
         if isinstance(reply, Fault) and is_passing(reply):
             return unknown(check, reply)
