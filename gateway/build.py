@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from starlette.applications import Starlette
 
 from gateway import assembly, auth
 from gateway.app import application
-from gateway.assembly import Engines
+from gateway.assembly import Engines, TokenSources
 from gateway.auth import Authenticator, KeyRecord
-from gateway.config import Config, FileKey
+from gateway.config import Config, FileKey, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.middleware import Running
 from gateway.retry import Retry
-from gateway.routing import Routes
+from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
@@ -50,14 +50,19 @@ def house(config: Config) -> House:
 
 def gateway(config: Config, upstream: Upstream) -> Gateway:
     """The routes with their backends, without the state that only callers need. Raises BuildError."""
-    engines = Engines()
-    routes = [assembly.route(model, engines, upstream) for model in config.models]
+    made = routes(config.models, upstream)
     return Gateway(
-        routes=Routes(routes),
-        counters={route.tokenizer: assembly.counter(route) for route in routes},
+        routes=Routes(made),
+        counters={route.tokenizer: assembly.counter(route) for route in made},
         dispatcher=Dispatcher(retry(), _loop_clock),
         random=random.random,
     )
+
+
+def routes(models: Sequence[ModelConfig], upstream: Upstream) -> list[Route]:
+    """The models with their backends; what several of them use is made once. Raises BuildError."""
+    engines, sources = Engines(), TokenSources(upstream, _loop_clock, time.time)
+    return [assembly.route(model, engines, upstream, sources) for model in models]
 
 
 def retry() -> Retry:

@@ -12,14 +12,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "adapters"},
-    {"inputs", "dimensions"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters"},
+    {"inputs", "dimensions", "credential_shape"},
     {"wire"},
     {"answers", "model_shape"},
     {"schema"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules"},
+    {"role_rules", "credential_rules"},
     {"target_rules"},
     {"model_rules"},
     {"loading"},
@@ -30,8 +30,9 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry"},
-    {"backends", "dispatch", "logs"},
+    {"record", "upstream", "retry", "logs"},
+    {"credentials"},
+    {"backends", "dispatch"},
     {"service"},
     {"listing", "middleware", "protocol"},
     {"endpoints"},
@@ -51,8 +52,8 @@ GATEWAY_ORDER = [
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "local.safetensors", "local.vocabulary"},
-    {"openai_shape", "local.pooling"},
+    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary"},
+    {"openai_shape", "token_grants", "local.pooling"},
     {"native_shape"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
@@ -65,8 +66,11 @@ PROVIDERS_ORDER = [
 
 # Who may import what does not come with Python.
 DOORS = {
+    "botocore": {"providers.aws_signature"},
     "click": {f"gateway.{room}" for room in ("cli", "commands.common", "commands.keys", "commands.probe")},
+    "cryptography": {"providers.token_grants"},
     "httpx": {"gateway.upstream"},
+    "jwt": {"providers.token_grants"},
     "numpy": {
         "gateway.contract",
         "providers.codec",
@@ -77,8 +81,11 @@ DOORS = {
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
+        "gateway.shape",
         "gateway.schema",
         "gateway.model_shape",
+        "gateway.credential_shape",
+        "gateway.credential_rules",
         "gateway.quantities",
         "gateway.faults_of_shape",
         "gateway.reading",

@@ -36,7 +36,7 @@ def probe(file: pathlib.Path | None, model: str | None, max_items: int, long_tex
     if not models:
         fail(f"There is no such model; there are {', '.join(f'`{one.alias}`' for one in loaded.models)}.")
     questions = Questions(loaded.server.timeout, max_items, long_texts)
-    found = asyncio.run(probe_all(models, questions, build.retry()))
+    found = asyncio.run(probe_all(models, questions, build.routes, build.retry()))
     click.echo(report.as_json(found) if as_json else report.text(found))
     if any(one.contradictions for one in found):
         raise SystemExit(1)

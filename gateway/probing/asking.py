@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gateway import assembly, contract
-from gateway.assembly import Engines
+from gateway import contract
 from gateway.config import ModelConfig, TargetConfig
 from gateway.dispatch import TRY_SECONDS
 from gateway.probing.finding import Answer, Reply
 from gateway.retry import Retry
-from gateway.routing import Backend
+from gateway.routing import Route
 from gateway.tokens import counter
 from gateway.upstream import Upstream, Via
 from providers import codec
 from providers.base import EmbedCall, Embeddings, Fault, Input, Request, Response
+
+BringUp = Callable[[Sequence[ModelConfig], Upstream], Sequence[Route]]
+"""Makes the models' backends; raises BuildError."""
 
 
 class _Watch(Upstream):
@@ -36,7 +38,7 @@ class Asking:
     """
 
     def __init__(
-        self, model: ModelConfig, target: TargetConfig, engines: Engines, seconds: float, retry: Retry
+        self, model: ModelConfig, target: TargetConfig, bring_up: BringUp, seconds: float, retry: Retry
     ) -> None:
         self.calls = 0
         self.tokens = 0
@@ -46,11 +48,8 @@ class Asking:
         self._retry = retry
         self._counter = counter("cl100k_base")
         self._watch = _Watch()
-        self._backends = {base64: self._backend(engines, base64) for base64 in (False, True)}
-
-    def _backend(self, engines: Engines, base64: bool) -> Backend:
-        alone = replace(self._model, targets=(replace(self._target, base64=base64),))
-        return assembly.route(alone, engines, self._watch).targets[0].backend
+        variants = [replace(model, targets=(replace(target, base64=base64),)) for base64 in (False, True)]
+        self._plain, self._base64 = (route.targets[0].backend for route in bring_up(variants, self._watch))
 
     async def ask(self, inputs: Sequence[Input], dimensions: int | None = None, *, base64: bool = False) -> Reply:
         """Vectors that keep the output contract but for their length, or a fault."""
@@ -61,7 +60,7 @@ class Asking:
         async def attempt() -> Embeddings | Fault:
             self.calls += 1
             until = min(deadline, self._retry.clock() + (self._target.timeout or TRY_SECONDS))
-            return await self._backends[base64].embed(call, until)
+            return await (self._base64 if base64 else self._plain).embed(call, until)
 
         outcome = await self._retry.run(attempt, deadline)
         if isinstance(outcome, Fault):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway import adapters
-from gateway.assembly import BuildError, Engines
+from gateway.assembly import BuildError
 from gateway.config import ModelConfig, TargetConfig
 from gateway.inputs import MAX_INPUTS
 from gateway.probing import abilities, vectors
-from gateway.probing.asking import Asking
+from gateway.probing.asking import Asking, BringUp
 from gateway.probing.finding import Answer, Finding, Mark, Report, is_passing, not_asked
 from gateway.retry import Retry
 from gateway.vocabulary import cl100k
@@ -44,11 +44,11 @@ class Questions:
 
 
 async def probe(
-    model: ModelConfig, target: TargetConfig, engines: Engines, questions: Questions, retry: Retry
+    model: ModelConfig, target: TargetConfig, questions: Questions, bring_up: BringUp, retry: Retry
 ) -> Report:
     """Everything about one target; one that does not answer is asked nothing further."""
     try:
-        asking = Asking(model, target, engines, questions.seconds, retry)
+        asking = Asking(model, target, bring_up, questions.seconds, retry)
     except BuildError as error:
         finding = Finding("answers", Mark.CONTRADICTS, "no", str(error))
         return Report(model.alias, target.name, target.provider, [finding])
@@ -136,11 +136,12 @@ async def _too_long(asking: Asking, limit: int) -> Finding:
     return abilities.too_long(reply, other, limit)
 
 
-async def probe_all(models: Sequence[ModelConfig], questions: Questions, retry: Retry) -> list[Report]:
+async def probe_all(
+    models: Sequence[ModelConfig], questions: Questions, bring_up: BringUp, retry: Retry
+) -> list[Report]:
     """Every target of the models, side by side; those of one model are compared with its first that answers."""
-    engines = Engines()
     reports = await asyncio.gather(
-        *(probe(model, target, engines, questions, retry) for model in models for target in model.targets)
+        *(probe(model, target, questions, bring_up, retry) for model in models for target in model.targets)
     )
     return [_compared(report, [one for one in reports if one.model == report.model]) for report in reports]
 

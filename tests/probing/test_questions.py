@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.build import retry
+from gateway.build import retry, routes
 from gateway.loading import load
 from gateway.probing.finding import Mark, Report
 from gateway.probing.questions import TEXTS, Questions, probe_all
@@ -63,7 +63,9 @@ async def probed(
     file = folder / "gateway.yaml"
     limits = "inputs: 8" if long is None else f"inputs: 8, input_tokens: {long}"
     file.write_text(f"models:\n  m:\n    space: s\n    limits: {{{limits}}}\n{model}\n    targets:\n{listed}\n")
-    return await probe_all(load(file, {}).models, Questions(60, most, long is not None), replace(retry(), sleep=sleep))
+    return await probe_all(
+        load(file, {}).models, Questions(60, most, long is not None), routes, replace(retry(), sleep=sleep)
+    )
 
 
 def marks(report: Report) -> dict[str, tuple[Mark, str]]:
@@ -247,7 +249,7 @@ async def test_local(tmp_path: pathlib.Path) -> None:
     """A local model is asked what a local model can be asked."""
     file = tmp_path / "gateway.yaml"
     file.write_text("models: {l: {normalize: true, targets: [{provider: static, path: wordllama}]}}")
-    (report,) = await probe_all(load(file, {}).models, Questions(60), retry())
+    (report,) = await probe_all(load(file, {}).models, Questions(60), routes, retry())
 
     assert {} == marks(report)
     assert ["base64", "token ids", "shortens", "items"] == [
@@ -259,7 +261,7 @@ async def test_wrong_local(tmp_path: pathlib.Path) -> None:
     """A local model that cannot be brought up is one line of its report."""
     file = tmp_path / "gateway.yaml"
     file.write_text("models: {l: {dimensions: {native: 4}, targets: [{provider: static, path: none}]}}")
-    (report,) = await probe_all(load(file, {}).models, Questions(60), retry())
+    (report,) = await probe_all(load(file, {}).models, Questions(60), routes, retry())
 
     assert ["models.l: target `static-0`"] == [finding.message.partition(": `")[0] for finding in report.findings]
 
