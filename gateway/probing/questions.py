@@ -100,7 +100,10 @@ async def _about_calls(
         replies = {size: await asking.ask(TEXTS[:1], size) for size in sizes if size != first.dimensions}
         shortens = vectors.shortens(replies, claimed)
     writes_base64 = base64.found == "yes"
-    findings = [base64, token_ids, shortens, await _items(asking, model, target, first, questions, writes_base64)]
+    items = not_asked("items")
+    if provider.limits.inputs != 1:  # a wire for one text has no place for a second
+        items = await _items(asking, model, target, first, questions, writes_base64)
+    findings = [base64, token_ids, shortens, items]
     if questions.long and model.limits.input_tokens is not None:
         findings.append(await _too_long(asking, model.limits.input_tokens))
     return findings
