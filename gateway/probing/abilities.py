@@ -121,14 +121,19 @@ def empty(reply: Reply) -> Finding:
     return Finding("empty string", Mark.AGREES, words.get(reply.kind, "fails"))
 
 
-def too_long(reply: Reply, other: Reply | None, limit: int) -> Finding:
-    """What it makes of a text beyond its limit; `other` is to one that differs beyond the limit only."""
+def too_long(reply: Reply, other: Reply | None, limit: int, may_cut: bool) -> Finding:
+    """What it makes of a text beyond its limit; `other` is to one that differs beyond the limit only.
+
+    `may_cut` is whether the gateway keeps the limit, because it does not count on a refusal.
+    """
     for one in (reply, other):
         if isinstance(one, Fault):
             return unknown("too long", one) if is_passing(one) else Finding("too long", Mark.AGREES, "refused")
     if isinstance(reply, Answer) and isinstance(other, Answer) and _cosine(reply, other) >= CUT:
-        message = f"a text beyond {limit} tokens is cut without a word: the limit has to be enforced by the gateway"
-        return Finding("too long", Mark.NOTE, "cut", message)
+        message = f"a text beyond {limit} tokens is cut without a word"
+        if may_cut:
+            return Finding("too long", Mark.AGREES, "cut", f"{message}: the gateway keeps the limit by counting")
+        return Finding("too long", Mark.CONTRADICTS, "cut", f"{message}, although it is taken to refuse it")
     return Finding("too long", Mark.AGREES, "read")
 
 

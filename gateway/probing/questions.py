@@ -75,7 +75,7 @@ async def _about_vectors(asking: Asking, first: Answer, model: ModelConfig) -> l
     return [
         vectors.dimensions(first, model.dimensions),
         *vectors.steady(first, again),
-        vectors.unit_length(first, model.normalize),
+        vectors.unit_length(first, model.unit_length, model.normalize),
         abilities.usage(first, asking.estimate(texts)),
         abilities.empty(await asking.ask([""])),
     ]
@@ -105,7 +105,7 @@ async def _about_calls(
         items = await _items(asking, model, target, first, questions, writes_base64)
     findings = [base64, token_ids, shortens, items]
     if questions.long and model.limits.input_tokens is not None:
-        findings.append(await _too_long(asking, model.limits.input_tokens))
+        findings.append(await _too_long(asking, model.limits.input_tokens, target.may_cut))
     return findings
 
 
@@ -130,13 +130,13 @@ async def _items(
     return abilities.items(accepted, refused, fault, declared, target.limits.inputs)
 
 
-async def _too_long(asking: Asking, limit: int) -> Finding:
+async def _too_long(asking: Asking, limit: int, may_cut: bool) -> Finding:
     """Half as long again as the limit, which is more by any tokenizer than what the limit leaves."""
     start = LONG * (limit // asking.estimate([LONG]) + 1)
     ends = [end * (limit // (2 * asking.estimate([end])) + 1) for end in LONG_ENDS]
     reply = await asking.ask([start + ends[0]])
     other = await asking.ask([start + ends[1]]) if isinstance(reply, Answer) else None
-    return abilities.too_long(reply, other, limit)
+    return abilities.too_long(reply, other, limit, may_cut)
 
 
 async def probe_all(

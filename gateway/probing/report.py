@@ -46,7 +46,7 @@ def _sentences(reports: Sequence[Report]) -> list[str]:
         f"{SYMBOLS[finding.mark]} {report.target}, {finding.check}: {finding.message.rstrip('.')}."
         for report in reports
         for finding in report.findings
-        if finding.message
+        if finding.message and finding.mark is not Mark.AGREES
     ]
 
 

@@ -95,17 +95,21 @@ def steady(first: Answer, again: Reply) -> tuple[Finding, Finding]:
     return twice, Finding("order", Mark.AGREES, "yes")
 
 
-def unit_length(answer: Answer, claimed: bool) -> Finding:
-    """Whether its vectors are of unit length; `claimed` is whether the route makes them so."""
+def unit_length(answer: Answer, claimed: bool | None, normalizes: bool) -> Finding:
+    """Whether its vectors come with unit length; `normalizes` is whether the route makes them so."""
+    check = "unit length"
     norms = [codec.norm(vector) for vector in answer.vectors]
     if all(abs(norm - 1) <= UNIT for norm in norms):
-        return Finding("unit length", Mark.AGREES, "yes", setting=Setting("normalize", claimed, claimed))
+        return Finding(check, Mark.AGREES, "yes", setting=Setting("unit_length", True, claimed))
     found = f"{min(norms):.3g}" if max(norms) - min(norms) < UNIT else f"{min(norms):.3g} to {max(norms):.3g}"
-    setting = Setting("normalize", True, claimed)
     if claimed:
-        return Finding("unit length", Mark.AGREES, found, setting=setting)
+        message = "its vectors are not of unit length, and the configuration says that they are"
+        return Finding(check, Mark.CONTRADICTS, found, message, Setting("unit_length", False, True))
+    setting = Setting("normalize", True, normalizes)
+    if normalizes:
+        return Finding(check, Mark.AGREES, found, setting=setting)
     message = "a dot product of its vectors is no cosine; `normalize: true` mends that, and needs a new index"
-    return Finding("unit length", Mark.NOTE, found, message, setting)
+    return Finding(check, Mark.NOTE, found, message, setting)
 
 
 def one_space(first: Answer, other: Answer, name: str) -> Finding:

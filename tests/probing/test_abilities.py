@@ -93,3 +93,11 @@ def test_empty(reply: Answer | Fault, expected: tuple[Mark, str]) -> None:
     found = abilities.empty(reply)
 
     assert expected == (found.mark, found.found)
+
+
+@pytest.mark.parametrize(("may_cut", "expected"), [(True, Mark.AGREES), (False, Mark.CONTRADICTS)])
+def test_cut_without_a_word(may_cut: bool, expected: Mark) -> None:
+    """A text that is cut contradicts the configuration where the gateway counts on a refusal."""
+    reply = Answer([vector(1.0, 0.5)])
+
+    assert (expected, "cut") == ((found := abilities.too_long(reply, reply, 40, may_cut)).mark, found.found)

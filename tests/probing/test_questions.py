@@ -113,7 +113,7 @@ async def test_cost(tmp_path: pathlib.Path, fake: FakeOpenAI) -> None:
         ),
         (lies.reversed_order(), {"order": (CONTRADICTS, "wrong")}, {}),
         (lies.one_for_all(), {"same twice": (UNKNOWN, "?"), "order": (CONTRADICTS, "one for all")}, {}),
-        (lies.times(3.0), {"unit length": (NOTE, "3")}, {"normalize": True}),
+        (lies.times(3.0), {"unit length": (CONTRADICTS, "3")}, {"unit_length": False}),
         (lies.usage(0), {"usage": (NOTE, "zero")}, {}),
         (lies.usage(9), {"usage": (NOTE, "9")}, {}),
         (lies.without_usage(), {"usage": (NOTE, "none")}, {}),
@@ -185,21 +185,15 @@ NEIGHBOURS = {"first": "x-a", "second": "x-b", "third": "x-other"}
 
 
 @pytest.mark.parametrize(
-    ("lie", "found"), [(lies.cutting(200), (NOTE, "cut")), (None, None), (mishaps.error(400), None)]
+    ("late", "found"), [(lies.cutting(200), "cut"), (mishaps.slow(0), "read"), (mishaps.error(400), "refused")]
 )
-async def test_too_long(
-    tmp_path: pathlib.Path, fake: FakeOpenAI, lie: Behaviour | None, found: tuple[Mark, str] | None
-) -> None:
-    """A text beyond the limit is read, refused, or cut without a word, which is worth a note."""
-    if lie is not None and found is None:
-        fake.behave(mishaps.slow(0), times=6)  # what comes before the long text
-    if lie is not None:
-        fake.behave(lie, times=None)
+async def test_too_long(tmp_path: pathlib.Path, fake: FakeOpenAI, late: Behaviour, found: str) -> None:
+    """A text beyond the limit is read, refused, or cut without a word, which at an address of one's own may be."""
+    fake.behave(mishaps.slow(0), times=5)  # what comes before the long texts
+    fake.behave(late, times=None)
     (report,) = await probed(tmp_path, fake, f"$key, {SURE}", most=3, long=40)
-    asked = [finding for finding in report.findings if finding.check == "too long"]
 
-    assert [found] == [marks(report).get("too long")]
-    assert 1 == len(asked)
+    assert [(AGREES, found)] == [(one.mark, one.found) for one in report.findings if one.check == "too long"]
 
 
 async def test_silent_target(tmp_path: pathlib.Path, fake: FakeOpenAI) -> None:

@@ -62,20 +62,24 @@ def test_shortens(replies: dict[int, Reply], shorten: str, expected: tuple[Mark,
 
 
 @pytest.mark.parametrize(
-    ("norms", "claimed", "expected"),
+    ("norms", "claimed", "normalizes", "expected"),
     [
-        ((1, 1), False, (Mark.AGREES, "yes")),
-        ((1, 0.995), True, (Mark.AGREES, "yes")),
-        ((3, 3), False, (Mark.NOTE, "3")),
-        ((1, 3), False, (Mark.NOTE, "1 to 3")),
-        ((1, 3), True, (Mark.AGREES, "1 to 3")),
+        ((1, 1), None, False, (Mark.AGREES, "yes", {"unit_length": True})),
+        ((1, 0.995), True, True, (Mark.AGREES, "yes", {"unit_length": True})),
+        ((3, 3), True, True, (Mark.CONTRADICTS, "3", {"unit_length": False})),
+        ((3, 3), None, False, (Mark.NOTE, "3", {"normalize": True})),
+        ((1, 3), False, False, (Mark.NOTE, "1 to 3", {"normalize": True})),
+        ((1, 3), False, True, (Mark.AGREES, "1 to 3", {"normalize": True})),
     ],
 )
-def test_unit_length(norms: tuple[float, float], claimed: bool, expected: tuple[Mark, str]) -> None:
-    """Vectors of another length than 1 are worth a note where the route does not make them unit length."""
-    found = vectors.unit_length(Answer([vector(0, norm) for norm in norms]), claimed)
+def test_unit_length(
+    norms: tuple[float, float], claimed: bool | None, normalizes: bool, expected: tuple[Mark, str, dict[str, bool]]
+) -> None:
+    """Vectors of another length than 1 are worth a note where the route neither expects nor mends that."""
+    found = vectors.unit_length(Answer([vector(0, norm) for norm in norms]), claimed, normalizes)
+    setting = {} if found.setting is None else {found.setting.key: found.setting.value}
 
-    assert expected == (found.mark, found.found)
+    assert expected == (found.mark, found.found, setting)
 
 
 @pytest.mark.parametrize(
