@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
 from gateway import tokens
-from gateway.backends import Local, Remote
+from gateway.backends import Remote
 from gateway.config import ModelConfig, TargetConfig
+from gateway.engines import Engines
 from gateway.routing import Backend, Route, Target
+from gateway.statistics import ToldStatistics
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
 from providers import PROVIDERS
-from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider
+from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider, Transformer
 
 
 class BuildError(Exception):
     """A configuration that is right, but cannot be brought up on this machine; the message says what to do."""
 
 
-class Engines:
-    """Each local model once, however many routes use it."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[tuple[str, str], Engine] = {}
-
-    def get(self, provider: LocalProvider, path: str) -> Engine:
-        key = (provider.name, path)
-        if key not in self._loaded:
-            self._loaded[key] = provider.load(path)
-        return self._loaded[key]
-
-
 def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
+    """Connects to nothing, and loads the models that are served in this process. Raises BuildError."""
+    local = {target.name: engine for target in model.targets if (engine := _engine(target, model, engines))}
+    transformers = [engine for engine in local.values() if isinstance(engine, Transformer)]
+    if transformers and not model.tokenizer_known:
+        model = _as_told(model, transformers)
     owned = set(OWN_FIELDS)
     for target in model.targets:
         provider = PROVIDERS[target.provider]
@@ -41,7 +40,12 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
         space=model.space,
         dimensions=model.dimensions,
         limits=model.limits,
-        targets=[_target(target, model, engines, upstream) for target in model.targets],
+        targets=[
+            _local_target(target, model, engines, engine)
+            if (engine := local.get(target.name))
+            else _remote_target(target, model, upstream)
+            for target in model.targets
+        ],
         tokenizer=model.tokenizer,
         tokenizer_known=model.tokenizer_known,
         client_tokens=model.client_tokens,
@@ -55,28 +59,57 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
     )
 
 
-def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream) -> Target:
+def _as_told(model: ModelConfig, transformers: Sequence[Transformer]) -> ModelConfig:
+    """What the routing file leaves open and the model knows: how its tokens are counted, and its longest text."""
+    longest = min(filter(None, (model.limits.input_tokens, *(engine.input_tokens for engine in transformers))))
+    model = replace(model, limits=replace(model.limits, input_tokens=longest))
+    tokenizer = transformers[0].tokenizer
+    return model if tokenizer is None else replace(model, tokenizer=tokenizer, tokenizer_known=True)
+
+
+def _engine(target: TargetConfig, model: ModelConfig, engines: Engines) -> Engine | Transformer | None:
     provider = PROVIDERS[target.provider]
-    backend: Backend
-    where = f"models.{model.alias}: target `{target.name}`"
-    if isinstance(provider, LocalProvider):
-        try:
-            engine = engines.get(provider, target.path or "")
-        except EngineError as error:
-            raise BuildError(f"{where}: {error}") from None
-        if engine.dimensions != model.dimensions.native:
-            raise BuildError(
-                f"{where}: its vectors have {engine.dimensions} dimensions, and the configuration says "
-                f"{model.dimensions.native}. Set `dimensions.native` to what the model makes."
-            )
-        backend = Local(engine, target.max_concurrency)
-    else:
-        via = Via(target.proxy, target.ca_file)
-        try:
-            upstream.pool(via)
-        except (OSError, ValueError) as error:
-            raise BuildError(f"{where}: its `proxy` or `ca_file` cannot be used ({type(error).__name__}).") from None
-        backend = Remote(provider, _endpoint(target), upstream, via, target.max_concurrency)
+    if not isinstance(provider, LocalProvider):
+        return None
+    try:
+        engine = engines.get(provider, target.path or "", target.model)
+    except EngineError as error:
+        raise BuildError(f"{_place(target, model)}: {error}") from None
+    if engine.dimensions != model.dimensions.native:
+        raise BuildError(
+            f"{_place(target, model)}: its vectors have {engine.dimensions} dimensions, and the configuration says "
+            f"{model.dimensions.native}. Set `dimensions.native` to what the model makes."
+        )
+    return engine
+
+
+def _local_target(target: TargetConfig, model: ModelConfig, engines: Engines, engine: Engine | Transformer) -> Target:
+    made = _target(target, model, engines.backend(engine, target.max_concurrency))
+    if isinstance(engine, Transformer) and target.timeout is None and len(model.targets) == 1:
+        # It does not hang, it has much to do: where nobody else could be asked, it may take all the time that there is.
+        made = replace(made, timeout=math.inf)
+    return made
+
+
+def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream) -> Target:
+    provider = PROVIDERS[target.provider]
+    assert isinstance(provider, Provider)  # noqa: S101 (the other kind has an engine)
+    via = Via(target.proxy, target.ca_file)
+    try:
+        upstream.pool(via)
+    except (OSError, ValueError) as error:
+        raise BuildError(
+            f"{_place(target, model)}: its `proxy` or `ca_file` cannot be used ({type(error).__name__})."
+        ) from None
+    endpoint = _endpoint(target)
+    made = _target(target, model, Remote(provider, endpoint, upstream, via, target.max_concurrency))
+    if provider.statistics is not None:
+        told = ToldStatistics(provider.statistics, endpoint, target.model, upstream, via, _loop_clock)
+        made = replace(made, told=told.read)
+    return made
+
+
+def _target(target: TargetConfig, model: ModelConfig, backend: Backend) -> Target:
     return Target(
         name=target.name,
         provider=target.provider,
@@ -89,6 +122,14 @@ def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream
         weight=target.weight,
         timeout=target.timeout,
     )
+
+
+def _place(target: TargetConfig, model: ModelConfig) -> str:
+    return f"models.{model.alias}: target `{target.name}`"
+
+
+def _loop_clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _endpoint(target: TargetConfig) -> Endpoint:

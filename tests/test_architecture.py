@@ -31,7 +31,9 @@ GATEWAY_ORDER = [
     {"tokens", "token_ids"},
     {"admission", "planning", "contract", "policy", "slots"},
     {"record", "upstream", "retry"},
-    {"backends", "dispatch", "logs"},
+    {"line"},
+    {"backends", "batcher", "dispatch", "logs", "statistics"},
+    {"engines"},
     {"service"},
     {"listing", "middleware", "protocol"},
     {"endpoints"},
@@ -46,21 +48,22 @@ GATEWAY_ORDER = [
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "local.safetensors", "local.vocabulary"},
-    {"openai_shape", "local.pooling"},
-    {"native_shape"},
+    {"errors_shape", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
+    {"openai_shape", "local.pooling", "local.sequences"},
+    {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
     {"cohere", "gemini", "huggingface", "nomic", "ollama", "tei_native", "vertex", "watsonx"},
     {"dialect"},
     {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake"},
-    {"local.static"},
+    {"local.static", "local.fastembed", "local.sentence_transformers"},
     {"__init__"},
 ]
 
 # Who may import what does not come with Python.
 DOORS = {
     "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys"},
+    "fastembed": {"providers.local.fastembed"},
     "httpx": {"gateway.upstream"},
     "numpy": {
         "gateway.contract",
@@ -68,7 +71,11 @@ DOORS = {
         "providers.local.safetensors",
         "providers.local.pooling",
         "providers.local.static",
+        "providers.local.onnx",
+        "providers.local.fastembed",
+        "providers.local.sentence_transformers",
     },
+    "onnxruntime": {"providers.local.onnx"},
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
@@ -78,10 +85,17 @@ DOORS = {
         "gateway.faults_of_shape",
         "gateway.reading",
     },
+    "sentence_transformers": {"providers.local.sentence_transformers"},
     "starlette": {"gateway.app", "gateway.build", "gateway.endpoints", "gateway.middleware", "gateway.serving"},
     "tenacity": {"gateway.retry"},
     "tiktoken": {"gateway.vocabulary", "gateway.tokens", "gateway.token_ids"},
-    "tokenizers": {"gateway.tokens", "providers.local.vocabulary"},
+    "tokenizers": {
+        "gateway.tokens",
+        "providers.local.vocabulary",
+        "providers.local.sequences",
+        "providers.local.onnx",
+    },
+    "torch": {"providers.local.sentence_transformers"},
     "uvicorn": {"gateway.serving", "gateway.protocol"},
     "yaml": {"gateway.document"},
 }
