@@ -96,6 +96,7 @@ DOORS = {
         "providers.local.onnx",
     },
     "torch": {"providers.local.sentence_transformers"},
+    "transformers": {"providers.local.sentence_transformers"},
     "uvicorn": {"gateway.serving", "gateway.protocol"},
     "yaml": {"gateway.document"},
 }

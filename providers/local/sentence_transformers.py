@@ -25,11 +25,13 @@ def load(model: LocalModel) -> Transformer:
     try:
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
     except ImportError:
         raise missing("sentence-transformers", "sentence-transformers") from None
     folder = Path(model.path)
     if not folder.is_dir():
         raise EngineError(f"`{folder}` is no folder; `path` is the folder of a model")
+    logging.disable_progress_bar()  # which goes to stderr, among the lines of the log
     if model.threads is not None:
         torch.set_num_threads(model.threads)
     try:

@@ -1,7 +1,7 @@
 """A BERT of two layers with random weights, small enough to be made by a test, and computed a second time in numpy.
 
-`TinyBert.write` makes a folder as sentence-transformers has it: model.onnx, tokenizer.json and what says how vectors are
-made. `TinyBert.vector` computes the vector of one text alone, unpadded, by other means than ONNX.
+`TinyBert.write` makes a folder as sentence-transformers has it: model.onnx, tokenizer.json and what says how vectors
+are made. `TinyBert.vector` computes the vector of one text alone, unpadded, by other means than ONNX.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ TRANSFORMER, POOLING, NORMALIZE = (
 
 
 def tokenizer() -> Tokenizer:
-    made = Tokenizer(
-        models.WordPiece({token: place for place, token in enumerate(VOCABULARY)}, unk_token="[UNK]")  # noqa: S106
-    )
+    made = Tokenizer(models.WordPiece({token: place for place, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     made.normalizer = normalizers.BertNormalizer()
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.post_processor = processors.TemplateProcessing(
@@ -44,12 +42,12 @@ def tokenizer() -> Tokenizer:
     )
     made.add_special_tokens(SPECIAL)
     made.enable_truncation(8)  # as many files on the hub say, and no engine may obey
-    made.enable_padding(pad_id=0, pad_token="[PAD]", length=LONGEST)  # noqa: S106
+    made.enable_padding(pad_id=0, pad_token="[PAD]", length=LONGEST)
     return made
 
 
 class TinyBert:
-    """Weights of one seed. `scale` is how large they are: larger ones make vectors more different."""
+    """The weights of one seed."""
 
     def __init__(self, seed: int = 0) -> None:
         random = np.random.default_rng(seed)
@@ -95,7 +93,9 @@ class TinyBert:
         places = nodes("Range", nodes.constant(0, np.int64), length, nodes.constant(1, np.int64))
         embedded = add(nodes("Gather", "words", "input_ids"), nodes("Gather", "types", "token_type_ids"))
         state = nodes.normalised(add(embedded, nodes("Gather", "positions", places)))
-        mask = nodes("Cast", nodes("Unsqueeze", "attention_mask", nodes.constant([1, 2], np.int64)), to=TensorProto.FLOAT)
+        mask = nodes(
+            "Cast", nodes("Unsqueeze", "attention_mask", nodes.constant([1, 2], np.int64)), to=TensorProto.FLOAT
+        )
         hidden = nodes("Mul", nodes("Sub", nodes.constant(1, np.float32), mask), nodes.constant(-1e9, np.float32))
         heads = nodes.constant([0, 0, HEADS, HIDDEN // HEADS], np.int64)
         for layer in range(LAYERS):
@@ -105,7 +105,9 @@ class TinyBert:
             )
             scores = nodes("Div", matmul(query, key), nodes.constant((HIDDEN // HEADS) ** 0.5, np.float32))
             read = matmul(nodes("Softmax", add(scores, hidden), axis=-1), value)
-            joined = nodes("Reshape", nodes("Transpose", read, perm=[0, 2, 1, 3]), nodes.constant([0, 0, HIDDEN], np.int64))
+            joined = nodes(
+                "Reshape", nodes("Transpose", read, perm=[0, 2, 1, 3]), nodes.constant([0, 0, HIDDEN], np.int64)
+            )
             state = nodes.normalised(add(state, matmul(joined, f"output{layer}")))
             widened = nodes("Tanh", matmul(state, f"widen{layer}"))
             state = nodes.normalised(add(state, matmul(widened, f"narrow{layer}")))
@@ -138,11 +140,11 @@ class TinyBert:
         given = self.weights
         state = _normalised(given["words"][ids] + given["types"][0] + given["positions"][: len(ids)])
         for layer in range(LAYERS):
-            read = []
+            read: list[Floats] = []
             for head in range(HEADS):
                 part = slice(head * HIDDEN // HEADS, (head + 1) * HIDDEN // HEADS)
                 query, key, value = ((state @ given[f"{name}{layer}"])[:, part] for name in ("query", "key", "value"))
-                scores = np.exp(query @ key.T / np.sqrt(HIDDEN // HEADS))
+                scores: Floats = np.exp(query @ key.T / np.float32(np.sqrt(HIDDEN // HEADS)))
                 read.append(scores / scores.sum(axis=1, keepdims=True) @ value)
             state = _normalised(state + np.concatenate(read, axis=1) @ given[f"output{layer}"])
             state = _normalised(state + np.tanh(state @ given[f"widen{layer}"]) @ given[f"narrow{layer}"])
