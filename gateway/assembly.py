@@ -13,6 +13,7 @@ from gateway.config import ModelConfig, TargetConfig
 from gateway.engines import Engines
 from gateway.routing import Backend, Route, Target
 from gateway.statistics import ToldStatistics
+from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
@@ -24,7 +25,7 @@ class BuildError(Exception):
     """A configuration that is right, but cannot be brought up on this machine; the message says what to do."""
 
 
-def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
+def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources) -> Route:
     """Connects to nothing, and loads the models that are served in this process. Raises BuildError."""
     local = {target.name: engine for target in model.targets if (engine := _engine(target, model, engines))}
     transformers = [engine for engine in local.values() if isinstance(engine, Transformer)]
@@ -43,7 +44,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
         targets=[
             _local_target(target, model, engines, engine)
             if (engine := local.get(target.name))
-            else _remote_target(target, model, upstream)
+            else _remote_target(target, model, upstream, sources)
             for target in model.targets
         ],
         tokenizer=model.tokenizer,
@@ -91,18 +92,19 @@ def _local_target(target: TargetConfig, model: ModelConfig, engines: Engines, en
     return made
 
 
-def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream) -> Target:
+def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream, sources: TokenSources) -> Target:
     provider = PROVIDERS[target.provider]
     assert isinstance(provider, Provider)  # noqa: S101 (the other kind has an engine)
     via = Via(target.proxy, target.ca_file)
     try:
         upstream.pool(via)
+        credentials = sources.credentials(target)
     except (OSError, ValueError) as error:
         raise BuildError(
             f"{_place(target, model)}: its `proxy` or `ca_file` cannot be used ({type(error).__name__})."
         ) from None
     endpoint = _endpoint(target)
-    made = _target(target, model, Remote(provider, endpoint, upstream, via, target.max_concurrency))
+    made = _target(target, model, Remote(provider, endpoint, upstream, via, target.max_concurrency, credentials))
     if provider.statistics is not None:
         told = ToldStatistics(provider.statistics, endpoint, target.model, upstream, via, _loop_clock)
         made = replace(made, told=told.read)

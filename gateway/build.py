@@ -25,6 +25,7 @@ from gateway.routing import Routes
 from gateway.service import Gateway
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
+from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
 
@@ -61,8 +62,8 @@ def gateway(config: Config, upstream: Upstream, engines: Engines | None = None) 
 
     Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process.
     """
-    engines = engines or Engines()
-    routes = [assembly.route(model, engines, upstream) for model in config.models]
+    engines, sources = engines or Engines(), TokenSources(upstream, _loop_clock, time.time)
+    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
     return Gateway(
         routes=Routes(routes),
         counters={route.tokenizer: assembly.counter(route) for route in routes},

@@ -40,6 +40,7 @@ def without_usage(response: Response) -> Embeddings | Fault:
 INFINITY: Final = Dialect(
     version=None,
     dimensions_field=None,
+    user_field="user",
     guarded=frozenset({"modality"}),
 ).provider(
     "infinity",

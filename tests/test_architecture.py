@@ -12,14 +12,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies"},
-    {"inputs", "dimensions"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape"},
+    {"inputs", "dimensions", "credential_shape"},
     {"wire"},
     {"answers", "model_shape"},
     {"schema"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules"},
+    {"role_rules", "credential_rules"},
     {"target_rules"},
     {"model_rules"},
     {"loading"},
@@ -30,10 +30,10 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry"},
-    {"line"},
-    {"backends", "batcher", "dispatch", "logs", "statistics"},
-    {"engines"},
+    {"record", "upstream", "retry", "logs"},
+    {"credentials", "line", "statistics"},
+    {"backends", "batcher", "dispatch"},
+    {"engines", "token_sources"},
     {"service"},
     {"listing", "middleware", "protocol"},
     {"endpoints"},
@@ -48,8 +48,8 @@ GATEWAY_ORDER = [
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
-    {"openai_shape", "local.pooling", "local.sequences"},
+    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
+    {"openai_shape", "token_grants", "local.pooling", "local.sequences"},
     {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
@@ -62,9 +62,12 @@ PROVIDERS_ORDER = [
 
 # Who may import what does not come with Python.
 DOORS = {
+    "botocore": {"providers.aws_signature"},
     "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys"},
+    "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
     "httpx": {"gateway.upstream"},
+    "jwt": {"providers.token_grants"},
     "numpy": {
         "gateway.contract",
         "providers.codec",
@@ -79,8 +82,11 @@ DOORS = {
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
+        "gateway.shape",
         "gateway.schema",
         "gateway.model_shape",
+        "gateway.credential_shape",
+        "gateway.credential_rules",
         "gateway.quantities",
         "gateway.faults_of_shape",
         "gateway.reading",

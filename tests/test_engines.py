@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import assembly, build
+from gateway import build
 from gateway.assembly import BuildError
 from gateway.backends import Local
 from gateway.batcher import Batcher
@@ -85,8 +85,8 @@ def route(folder: Path, model: str) -> Route:
     file = folder / "gateway.yaml"
     text = textwrap.indent(textwrap.dedent(model).strip().replace("$onnx", f"provider: onnx, path: '{folder}'"), "    ")
     file.write_text(f"models:\n  m:\n{text}\n")
-    [configured] = load(file, {}).models
-    return assembly.route(configured, Engines(), Upstream())
+    [made] = build.gateway(load(file, {}), Upstream()).routes
+    return made
 
 
 ONE = f"dimensions: {{native: {HIDDEN}}}\ntargets: [{{$onnx}}]"

@@ -54,7 +54,7 @@ def test_prefix_of_infinity() -> None:
     ("name", "expected"),
     [
         ("tei", {**INPUT, "dimensions": 256, "encoding_format": "base64"}),
-        ("infinity", {**INPUT, "encoding_format": "base64"}),
+        ("infinity", {**INPUT, "user": "u-1", "encoding_format": "base64"}),
         ("vllm", {**INPUT, "dimensions": 256, "user": "u-1", "encoding_format": "base64"}),
         ("llamacpp", {**INPUT, "encoding_format": "base64"}),
         ("lmstudio", INPUT),
