@@ -59,6 +59,7 @@ def _entry(
         "max_input_tokens": route.limits.input_tokens,
         "tokenizer": route.tokenizer.rpartition("/")[2],
         "space": route.space,
+        "unit_length": True if route.normalize else route.unit_length,
         "input_types": [role for role in INPUT_TYPES if role in route.input_types],
     }
 

@@ -20,7 +20,8 @@ GATEWAY_ORDER = [
     {"faults_of_shape", "config"},
     {"reading"},
     {"role_rules", "credential_rules"},
-    {"target_rules"},
+    {"target_rules", "advice"},
+    {"space_rules"},
     {"model_rules"},
     {"loading"},
     {"auth"},
@@ -55,7 +56,7 @@ PROVIDERS_ORDER = [
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
     {"cohere", "gemini", "huggingface", "nomic", "ollama", "tei_native", "vertex", "watsonx"},
     {"dialect"},
-    {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake"},
+    {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake", "perplexity"},
     {"local.static", "local.fastembed", "local.sentence_transformers"},
     {"__init__"},
 ]

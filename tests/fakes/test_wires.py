@@ -167,6 +167,7 @@ REFUSED: Mapping[str, list[dict[str, Any]]] = {
     "qianfan": [{"input": "one"}, {"encoding_format": "base64"}, {"dimensions": 256}, {"input": ["x" * 1001]}],
     "siliconflow": [{"dimensions": 1025}, {"encoding_format": "hex"}],
     "together": [{"dimensions": 256}, {"user": "u"}],
+    "perplexity": [{"encoding_format": "float"}, {"encoding_format": "base64"}, {"dimensions": 64}],
     "upstage": [{"dimensions": 256}, {"input_type": "query"}],
     "volcengine": [{"encoding_format": "hex"}, {"dimensions": 0}],
     "voyage": [{"truncation": True}, {"encoding_format": "float"}, {"dimensions": 256}, {"output_dtype": "int8"}],

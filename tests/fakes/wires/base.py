@@ -138,6 +138,8 @@ class Wire:
     # ── vectors unlike those of most ──────────────────────────────────────────────────────────────────────────────
     unit_length: bool = True
     unit_length_when_short: bool = True
+    signs: bool = False
+    """Whether signed bytes tell a vector, of which only the direction counts: here each value is its sign's."""
 
     @property
     def key(self) -> str:
@@ -181,6 +183,8 @@ class Wire:
         kept = length if self.unit_length_when_short else whole
         seed = f"{self.name}\0{asked.role or ''}\0".encode()
         found = [vector_for(seed + text, kept, whole)[:length] for text in asked.texts]
+        if self.signs:
+            return [np.sign(vector) * np.float32(len(vector) ** -0.5) for vector in found]
         return found if self.unit_length else [vector * np.float32(2.5) for vector in found]
 
     def respond(self, asked: Asked) -> Sent:

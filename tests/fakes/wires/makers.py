@@ -124,6 +124,19 @@ NVIDIA: Final = wire(
         },
     ),
 )
+# https://docs.perplexity.ai/docs/embeddings/quickstart
+PERPLEXITY: Final = wire(
+    "perplexity",
+    "/v1",
+    "pplx-embed-v1-0.6b",
+    1024,
+    dimensions=("dimensions", whole(128, 1024)),
+    others={"encoding_format": one_of("base64_int8")},  # and `base64_binary`, which a gateway cannot decode
+    max_inputs=512,
+    lengths=(256,),
+    signs=True,
+    envelope={"signed_bytes": True},
+)
 # https://console.upstage.ai/docs
 UPSTAGE: Final = wire("upstage", "/v1", "solar-embedding-2-query", 1024, max_inputs=100)
 # https://docs.voyageai.com/reference/embeddings-api
@@ -167,4 +180,4 @@ ZHIPU: Final = wire(
     },
 )
 
-MAKERS: Final[tuple[Wire, ...]] = (OPENAI, JINA, MISTRAL, MIXEDBREAD, NUGEN, NVIDIA, UPSTAGE, VOYAGE, ZHIPU)
+MAKERS: Final[tuple[Wire, ...]] = (OPENAI, JINA, MISTRAL, MIXEDBREAD, NUGEN, NVIDIA, PERPLEXITY, UPSTAGE, VOYAGE, ZHIPU)

@@ -5,9 +5,12 @@ https://platform.openai.com/docs/api-reference/embeddings
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import numpy as np
 
 from tests.fakes.openai_replies import Vector
 from tests.fakes.wires import shapes
@@ -45,6 +48,8 @@ class Envelope:
     nested: bool = False
     """Whether each vector is the only one of a list."""
     padding: bytes = b""
+    signed_bytes: bool = False
+    """Whether base64 holds a byte for each value, asked for or not."""
 
     def around(self, asked: Asked, vectors: Sequence[Vector]) -> Sent:
         """The items come last first: where there is an index, it says what belongs to what."""
@@ -57,6 +62,8 @@ class Envelope:
         return Sent(200, body if usage is None else {**body, "usage": usage}, padding=self.padding)
 
     def _embedding(self, vector: Vector, asked: Asked) -> Any:
+        if self.signed_bytes:
+            return base64.b64encode((np.sign(vector) * 127).astype(np.int8).tobytes()).decode()
         if asked.base64:
             return in_base64(vector)
         return [vector] if self.nested else vector
