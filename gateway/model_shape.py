@@ -118,7 +118,7 @@ class TargetShape(Shape):
     model: ModelName | None = None
     """The model's name there [the alias]."""
     path: str | None = None
-    """Folder of a local model, or `wordllama`."""
+    """Folder of a local model; `wordllama` for the static one that comes with the gateway."""
     base_url: Annotated[str, AfterValidator(checks.http_url)] | None = None
     """Where the service lives [the provider's public address]; with or without /v1."""
     api_key: SecretStr | None = None
@@ -144,7 +144,7 @@ class TargetShape(Shape):
     priority: int = 0
     """Targets with a lower number are tried first."""
     max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Most calls at a time; more wait for a free slot."""
+    """Most calls at a time; more wait for a free slot. Not for local models that compute texts together."""
     timeout: Duration | None = None
     """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
     proxy: Annotated[SecretStr, _inside(checks.proxy_url)] | None = None

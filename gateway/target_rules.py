@@ -71,13 +71,17 @@ def _target(
 ) -> TargetConfig:
     provider = shape.provider
     local = isinstance(provider, LocalProvider)
+    built_in: frozenset[str] = provider.built_in if isinstance(provider, LocalProvider) else frozenset()
     if local and shape.path is None:
-        reading.problem(path, "`path` is missing: a local model needs its folder, or `wordllama`")
+        names = "".join(f", or `{name}`" for name in sorted(built_in))
+        reading.problem(path, f"`path` is missing: a local model needs its folder{names}")
     if not local and shape.path is not None:
         reading.problem((*path, "path"), "only local models have a path")
     for name in _OF_SERVICES if local else ():
         if name in shape.model_fields_set:
             reading.problem((*path, name), "only services have this; a local model is not called over a network")
+    if isinstance(provider, LocalProvider) and provider.batches and "max_concurrency" in shape.model_fields_set:
+        reading.problem((*path, "max_concurrency"), "this kind of model has one queue, and computes texts together")
     api_key = credential_rules.api_key(reading, shape, path)
     base_url = None if isinstance(provider, LocalProvider) else _base_url(reading, provider, shape, api_key, path)
     for key in shape.extra_body:
@@ -92,7 +96,7 @@ def _target(
         name=shape.name or f"{provider.name}-{index}",
         provider=provider.name,
         model=shape.model or alias,
-        path=shape.path if shape.path in (None, "wordllama") else str(reading.file(shape.path)),
+        path=shape.path if shape.path is None or shape.path in built_in else str(reading.file(shape.path)),
         base_url=base_url,
         api_key=api_key,
         credentials=credentials,

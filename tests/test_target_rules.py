@@ -148,12 +148,18 @@ def test_fields_of_the_gateway(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"),
-    [("wordllama", "wordllama"), ("models/x", "/etc/gateway/models/x"), ("/models/x", "/models/x")],
+    ("provider", "path", "expected"),
+    [
+        ("static", "wordllama", "wordllama"),
+        ("static", "models/x", "/etc/gateway/models/x"),
+        ("static", "/models/x", "/models/x"),
+        ("onnx", "models/x", "/etc/gateway/models/x"),
+        ("onnx", "wordllama", "/etc/gateway/wordllama"),
+    ],
 )
-def test_path(path: str, expected: str) -> None:
-    """A local model's folder starts at the routing file's; `wordllama` is no folder."""
-    actual = target(provider="static", path=path).path
+def test_path(provider: str, path: str, expected: str) -> None:
+    """A local model's folder starts at the routing file's; `wordllama` is no folder, but a static model's name."""
+    actual = target(provider=provider, path=path).path
 
     assert expected == actual
 
@@ -190,6 +196,9 @@ def test_local_models_have_no_wire(key: str) -> None:
         ({"provider": "static", "path": "x", "api_version": "1"}, "targets[0].api_version"),
         ({"provider": "static", "path": "x", "region": "eu"}, "targets[0].region"),
         ({"provider": "static", "path": "x", "project": "p"}, "targets[0].project"),
+        ({"provider": "onnx", "path": "x", "base_url": "http://h"}, "targets[0].base_url"),
+        ({"provider": "onnx", "path": "x", "max_concurrency": 64}, "targets[0].max_concurrency"),
+        ({"provider": "fastembed"}, "targets[0]"),
     ],
 )
 def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:

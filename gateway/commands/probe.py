@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import pathlib
+from collections.abc import Sequence
 
 import click
 
 from gateway import build
 from gateway.commands.common import config_option, fail, load
+from gateway.config import ModelConfig
+from gateway.engines import Engines
 from gateway.inputs import MAX_INPUTS
 from gateway.probing import report
+from gateway.probing.finding import Report
 from gateway.probing.questions import Questions, probe_all
 
 
@@ -36,7 +41,15 @@ def probe(file: pathlib.Path | None, model: str | None, max_items: int, long_tex
     if not models:
         fail(f"There is no such model; there are {', '.join(f'`{one.alias}`' for one in loaded.models)}.")
     questions = Questions(loaded.server.timeout, max_items, long_texts)
-    found = asyncio.run(probe_all(models, questions, build.routes, build.retry()))
+    found = asyncio.run(_asked(models, questions))
     click.echo(report.as_json(found) if as_json else report.text(found))
     if any(one.contradictions for one in found):
         raise SystemExit(1)
+
+
+async def _asked(models: Sequence[ModelConfig], questions: Questions) -> list[Report]:
+    engines = Engines()
+    try:
+        return await probe_all(models, questions, functools.partial(build.routes, engines=engines), build.retry())
+    finally:
+        await engines.close()

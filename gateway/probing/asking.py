@@ -43,24 +43,24 @@ class Asking:
         self.calls = 0
         self.tokens = 0
         self._model = model
-        self._target = target
         self._seconds = seconds
         self._retry = retry
         self._counter = counter("cl100k_base")
         self._watch = _Watch()
         variants = [replace(model, targets=(replace(target, base64=base64),)) for base64 in (False, True)]
-        self._plain, self._base64 = (route.targets[0].backend for route in bring_up(variants, self._watch))
+        self._plain, self._base64 = (route.targets[0] for route in bring_up(variants, self._watch))
 
     async def ask(self, inputs: Sequence[Input], dimensions: int | None = None, *, base64: bool = False) -> Reply:
         """Vectors that keep the output contract but for their length, or a fault."""
-        role = self._model.default_input_type if self._target.takes_role else None
-        call = EmbedCall(self._target.model, inputs, dimensions, role)
+        target = self._base64 if base64 else self._plain
+        role = self._model.default_input_type if target.takes_role else None
+        call = EmbedCall(target.model, inputs, dimensions, role)
         deadline = self._retry.clock() + self._seconds
 
         async def attempt() -> Embeddings | Fault:
             self.calls += 1
-            until = min(deadline, self._retry.clock() + (self._target.timeout or TRY_SECONDS))
-            return await (self._base64 if base64 else self._plain).embed(call, until)
+            until = min(deadline, self._retry.clock() + (target.timeout or TRY_SECONDS))
+            return await target.backend.embed(call, until)
 
         outcome = await self._retry.run(attempt, deadline)
         if isinstance(outcome, Fault):

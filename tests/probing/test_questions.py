@@ -6,16 +6,19 @@ import asyncio
 import pathlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from gateway.build import retry, routes
+from gateway.engines import Engines
 from gateway.loading import load
 from gateway.probing.finding import Mark, Report
 from gateway.probing.questions import TEXTS, Questions, probe_all
 from tests.fakes import lies, mishaps
 from tests.fakes.openai_upstream import Behaviour, FakeOpenAI
 
+BRING_UP = partial(routes, engines=Engines())
 AGREES, CONTRADICTS, NOTE, UNKNOWN, NOT_ASKED = Mark
 Sleep = Callable[[float], Awaitable[None]]
 SURE = "base64: true, token_ids: true"
@@ -64,7 +67,7 @@ async def probed(
     limits = "inputs: 8" if long is None else f"inputs: 8, input_tokens: {long}"
     file.write_text(f"models:\n  m:\n    space: s\n    limits: {{{limits}}}\n{model}\n    targets:\n{listed}\n")
     return await probe_all(
-        load(file, {}).models, Questions(60, most, long is not None), routes, replace(retry(), sleep=sleep)
+        load(file, {}).models, Questions(60, most, long is not None), BRING_UP, replace(retry(), sleep=sleep)
     )
 
 
@@ -243,7 +246,7 @@ async def test_local(tmp_path: pathlib.Path) -> None:
     """A local model is asked what a local model can be asked."""
     file = tmp_path / "gateway.yaml"
     file.write_text("models: {l: {normalize: true, targets: [{provider: static, path: wordllama}]}}")
-    (report,) = await probe_all(load(file, {}).models, Questions(60), routes, retry())
+    (report,) = await probe_all(load(file, {}).models, Questions(60), BRING_UP, retry())
 
     assert {} == marks(report)
     assert ["base64", "token ids", "shortens", "items"] == [
@@ -255,7 +258,7 @@ async def test_wrong_local(tmp_path: pathlib.Path) -> None:
     """A local model that cannot be brought up is one line of its report."""
     file = tmp_path / "gateway.yaml"
     file.write_text("models: {l: {dimensions: {native: 4}, targets: [{provider: static, path: none}]}}")
-    (report,) = await probe_all(load(file, {}).models, Questions(60), routes, retry())
+    (report,) = await probe_all(load(file, {}).models, Questions(60), BRING_UP, retry())
 
     assert ["models.l: target `static-0`"] == [finding.message.partition(": `")[0] for finding in report.findings]
 
