@@ -113,7 +113,7 @@ def _target(
         region=shape.region,
         project=shape.project,
         space_id=shape.space_id,
-        limits=_limits(shape, facts),
+        limits=_limits(reading, shape, facts, path),
         may_cut=_may_cut(provider, shape),
         counts_alike=facts is not None and facts.tokenizer == "cl100k_base",
         takes_role=not model.prompts or role_rules.needs(provider, facts),
@@ -158,11 +158,13 @@ def _may_cut(provider: Adapter, shape: TargetShape) -> bool:
     return provider.overlong != "refuses" or not (provider.base_url is None or is_at_home(shape))
 
 
-def _limits(shape: TargetShape, facts: CatalogFacts | None) -> Limits:
+def _limits(reading: Reading, shape: TargetShape, facts: CatalogFacts | None, path: Path) -> Limits:
     """Of one call: the routing file's, else the model's, else the provider's own."""
     own = shape.provider.limits if isinstance(shape.provider, Provider) else Limits()
     known = facts.batch if facts is not None else BatchShape()
     given = shape.batch
+    if own.inputs == 1 and (given.inputs or 1) > 1:
+        reading.problem((*path, "batch", "inputs"), f"{shape.provider.name} takes one input in a call, and no list")
     return Limits(
         inputs=given.inputs or known.inputs or own.inputs,
         request_tokens=given.tokens or known.tokens or own.request_tokens,

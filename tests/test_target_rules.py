@@ -414,6 +414,16 @@ def test_no_proxy_for_a_region() -> None:
 
 # ── how much one call holds ───────────────────────────────────────────────────────────────────────────────────────
 
+
+@pytest.mark.parametrize("provider", ["bedrock-titan", "bedrock-nova", "vertex"])
+def test_batches_of_one(provider: str) -> None:
+    """A provider whose call holds one input alone cannot be sent more."""
+    where = {"region": "eu-west-1", "project": "p", "api_key": "k"}
+    [found] = problems({"provider": provider, **where, "batch": {"inputs": 5}})
+
+    assert ("targets[0].batch.inputs", f"{provider} takes one input in a call, and no list") == found
+
+
 BATCHED = CatalogFacts.model_validate({"batch": {"inputs": 25, "tokens": 500, "bytes": "4KiB"}})
 
 
