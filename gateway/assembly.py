@@ -50,6 +50,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
         input_types=model.input_types,
         default_input_type=model.default_input_type,
         normalize=model.normalize,
+        too_long=model.too_long,
         client_extra=model.client_extra,
         owned=frozenset(owned),
     )
@@ -88,6 +89,7 @@ def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream
         priority=target.priority,
         weight=target.weight,
         timeout=target.timeout,
+        extra_body=target.extra_body,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from gateway.routing import Load
@@ -54,7 +55,7 @@ class Remote:
         message = fault.message
         for secret in self._secrets:
             message = message.replace(secret, "[hidden]")
-        return Fault(fault.kind, message, fault.status, fault.retry_after, fault.item)
+        return replace(fault, message=message)
 
 
 class Local:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
@@ -87,6 +88,7 @@ class ModelConfig:
     """Told to the provider, or chosen among the prompts; empty where the model knows none."""
     default_input_type: InputType | None
     normalize: bool
+    too_long: TooLong
     client_extra: str | tuple[str, ...]
     targets: tuple[TargetConfig, ...]
 

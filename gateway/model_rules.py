@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import providers
-from gateway import role_rules, target_rules
+from gateway import cutting_rules, role_rules, target_rules
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
@@ -52,6 +52,8 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
     if shape.tokenizer is not None and not shape.tokenizer.endswith(".json") and shape.tokenizer not in ENCODINGS:
         reading.problem((*path, "tokenizer"), "must be cl100k_base, another encoding of tiktoken, or a tokenizer.json")
     tokenizer = shape.tokenizer or next((facts.tokenizer for facts in known if facts and facts.tokenizer), None)
+    input_tokens = _tightest(shape, known, "input_tokens")
+    cutting_rules.check(reading, shape, tokenizer, input_tokens, shape.normalize, path)
     return ModelConfig(
         alias=alias,
         aliases=tuple(shape.aliases),
@@ -59,7 +61,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         dimensions=dimensions,
         limits=Limits(
             inputs=_tightest(shape, known, "inputs") or MAX_INPUTS,
-            input_tokens=_tightest(shape, known, "input_tokens"),
+            input_tokens=input_tokens,
             request_tokens=_tightest(shape, known, "request_tokens"),
         ),
         tokenizer=_tokenizer(reading, tokenizer or "cl100k_base"),
@@ -69,6 +71,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         input_types=input_types,
         default_input_type=default_input_type,
         normalize=shape.normalize,
+        too_long=shape.too_long,
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
         targets=targets,
     )

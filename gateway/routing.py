@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Final, Protocol
 
 from gateway.auth import Caller
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
@@ -51,6 +52,9 @@ class Target:
     priority: int = 0
     weight: float = 1.0
     timeout: float | None = None
+    """Seconds for one try, the wait for a free slot included."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What its configuration lays underneath every body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Route:
     input_types: Sequence[InputType] = ()
     default_input_type: InputType | None = None
     normalize: bool = False
+    too_long: TooLong = "error"
     client_extra: str | Sequence[str] = "any"
     owned: frozenset[str] = frozenset()
 

@@ -74,7 +74,7 @@ async def test_bound_is_enough() -> None:
     """Texts whose bound is within the limits are admitted uncounted, with their bounds for sizes."""
     admitted = await admit(["a b", "aaaaa"], NoCounter(), input_tokens=5, request_tokens=8)
 
-    assert Admitted(["a b", "aaaaa"], [3, 5]) == admitted
+    assert Admitted(["a b", "aaaaa"], [3, 5], range(2)) == admitted
 
 
 async def test_no_limits() -> None:
@@ -264,7 +264,7 @@ async def test_ids_pass() -> None:
     """Where every target reads them alike, token ids stay as they came, and each is one token."""
     inputs = [ids_of("hello world"), [100257]]
 
-    assert Admitted(inputs, [2, 1], []) == await admit(inputs, NoCounter(), passes_token_ids=True)
+    assert Admitted(inputs, [2, 1], range(2), []) == await admit(inputs, NoCounter(), passes_token_ids=True)
 
 
 async def test_ids_are_decoded() -> None:
@@ -292,14 +292,14 @@ async def test_cut_items() -> None:
     """Inputs that lost half a character at an edge are reported."""
     whole, half = ids_of("good 🦄"), ids_of("good 🦄")[:-1]
 
-    assert Admitted(["good 🦄", "good ", "good "], [6, 5, 5], [1, 2]) == await admit([whole, half, half])
+    assert Admitted(["good 🦄", "good ", "good "], [6, 5, 5], range(3), [1, 2]) == await admit([whole, half, half])
 
 
 async def test_passed_ids_are_not_cut() -> None:
     """Half a character in ids that pass is for the upstream to read."""
     half = ids_of("good 🦄")[:-1]
 
-    assert Admitted([half], [len(half)], []) == await admit([half], passes_token_ids=True)
+    assert Admitted([half], [len(half)], range(1), []) == await admit([half], passes_token_ids=True)
 
 
 @pytest.mark.parametrize("passes", [False, True], ids=["decoded", "passed"])
@@ -382,13 +382,13 @@ async def test_ids_are_not_refused_by_an_estimate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "expected"), [(["a b", "", "c"], 3), ([[1, 2], [3]], 3), (["a b", [1, 2]], 4), ([], 0)], ids=str
+    ("inputs", "expected"), [(["a b", "", "c"], [2, 0, 1]), ([[1, 2], [3]], [2, 1]), (["a b", [1]], [2, 1])], ids=str
 )
-async def test_count_all(inputs: Sequence[Input], expected: int) -> None:
-    """The tokens of all inputs are their counts and their ids."""
-    assert expected == await admission.count_all(inputs, LetterCounter())
+async def test_count(inputs: Sequence[Input], expected: list[int]) -> None:
+    """The tokens of each input are its count, or its ids."""
+    assert expected == await admission.count(inputs, LetterCounter())
 
 
 def test_inputs_are_not_shown() -> None:
     """What is admitted shows no text."""
-    assert "secret" not in repr(Admitted(["secret"], [1]))
+    assert "secret" not in repr(Admitted(["secret"], [1], [0]))

@@ -12,14 +12,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies"},
+    {"errors", "quantities", "document", "checks", "proxies", "cutting", "together"},
     {"inputs", "dimensions"},
     {"wire"},
     {"answers", "model_shape"},
     {"schema"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules"},
+    {"role_rules", "cutting_rules"},
     {"target_rules"},
     {"model_rules"},
     {"loading"},
@@ -29,9 +29,11 @@ GATEWAY_ORDER = [
     {"routing"},
     {"vocabulary"},
     {"tokens", "token_ids"},
+    {"sizes"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry"},
+    {"record", "upstream", "retry", "halving"},
     {"backends", "dispatch", "logs"},
+    {"usage"},
     {"service"},
     {"listing", "middleware", "protocol"},
     {"endpoints"},
@@ -87,7 +89,10 @@ DOORS = {
 }
 PURE = {
     f"gateway.{room}"
-    for room in ("errors", "inputs", "wire", "answers", "dimensions", "routing", "planning", "contract", "policy")
+    for room in (
+        *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
+        *("routing", "planning", "contract", "policy"),
+    )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
 

@@ -79,6 +79,7 @@ async def test_answer(status: int) -> None:
         (199, FaultKind.BROKEN),
         (300, FaultKind.MISCONFIGURED),
         (400, FaultKind.REJECTED),
+        (413, FaultKind.REJECTED),
         (429, FaultKind.THROTTLED),
         (500, FaultKind.BROKEN),
     ],
@@ -87,7 +88,7 @@ async def test_error(status: int, kind: FaultKind) -> None:
     """Any other answer is an error, which the provider reads, too."""
     outcome = await remote(FakeUpstream(response(status, {"error": "No."}))).embed(CALL, soon())
 
-    assert Fault(kind, "No.", status, 3.0) == outcome
+    assert Fault(kind, "No.", status, 3.0, divisible=status == 413) == outcome
 
 
 async def test_fault() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.planning import plan
 from gateway.policy import Attempt
 from gateway.retry import Retry
 from gateway.routing import Target
@@ -39,7 +40,7 @@ NEXT_TARGET = [kind for kind in FaultKind if kind is not FaultKind.REJECTED]
 
 
 def job(texts: Sequence[str] = TEXTS, **fields: Any) -> Job:
-    return Job(list(texts), [1] * len(texts), DIMENSIONS, **fields)
+    return Job(plan(list(texts), [1] * len(texts), range(len(texts))), DIMENSIONS, **fields)
 
 
 def target(name: str, backend: FakeBackend, limits: Limits = Limits(), timeout: float | None = None) -> Target:
@@ -61,7 +62,7 @@ async def dispatched(
 # ── batches ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@given(st.lists(st.text(min_size=1), min_size=1, max_size=12), st.integers(1, 5))
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=12, unique=True), st.integers(1, 5))
 async def test_vectors_are_in_order(texts: list[str], inputs: int) -> None:
     """Vectors come back in the order of the inputs, into however many batches these were cut."""
     delivery = await dispatched([target("first", FakeBackend(), Limits(inputs=inputs))], job(texts))
@@ -77,10 +78,21 @@ async def test_batches() -> None:
     assert [["a", "b"], ["c", "d"], ["e"]] == backend.asked
 
 
+async def test_bodies() -> None:
+    """Batches are cut by the bytes of a body, the client's and the configuration's fields among them."""
+    backend = FakeBackend()
+    limits = Limits(request_bytes=8_000)
+    heavy = Target("first", "fake", "m", backend, limits, extra_body={"note": "x" * 3_000})
+    texts = ["é" * 300, "\n" * 300, "c" * 300, "d" * 300]  # two bytes each, an escape each, and one
+    await dispatched([heavy], job(texts, extra={"more": "x" * 2_000}))
+
+    assert [texts[:2], texts[2:]] == backend.asked
+
+
 async def test_sizes() -> None:
     """Batches are cut by the sizes of the inputs."""
     backend = FakeBackend()
-    sized = Job(["a", "b", "c"], [5, 5, 1], DIMENSIONS)
+    sized = Job(plan(["a", "b", "c"], [5, 5, 1], range(3)), DIMENSIONS)
     await dispatched([target("first", backend, Limits(request_tokens=9))], sized)
 
     assert [["a"], ["b", "c"]] == backend.asked

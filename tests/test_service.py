@@ -26,7 +26,7 @@ from tests.fakes.backends import DIMENSIONS, TOKENS_EACH, FakeBackend, failing, 
 from tests.fakes.clock import FakeTime
 from tests.fakes.counters import LetterCounter
 
-TEXTS = ["one text", "another", "one text"]
+TEXTS = ["one text", "another", "thirdly"]
 FAR = 1e9
 """Seconds on a clock that the event loop's own, by which tokens are counted in time, does not reach."""
 ANYONE = Caller("k1", "anyone", ("*",))
