@@ -40,13 +40,20 @@ class Remote:
         return self._slots.load
 
     async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+        """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         async with self._slots.slot(deadline) as free:
             if not free:
                 return Fault(FaultKind.NO_SLOT, "no slot became free in time")
+            waited, left = loop.time() - began, deadline - loop.time()
             most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
             request = self._provider.build_request(call, self._endpoint)
             answer = await self._upstream.send(request, self._via, deadline, most)
-        return self._parsed(answer) if isinstance(answer, Response) else answer
+        if isinstance(answer, Fault):
+            late = answer.kind is FaultKind.TIMEOUT and waited > left
+            return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
+        return self._parsed(answer)
 
     def _parsed(self, answer: Response) -> Embeddings | Fault:
         if 200 <= answer.status < 300:

@@ -20,8 +20,8 @@ async def deliver(
 
     Only divisible faults are halved. Both halves are asked for; good ones are kept, and the first bad one is halved
     again, until an item is bad alone: its fault names it, and comes before those of runs that were given up for it. So
-    one bad item costs at most 2·log2 n further calls. A batch that is just too large is delivered in pieces, and given up
-    once more than 2·log2 n of those calls were fruitless.
+    one bad item costs at most 2·log2 n further calls. A batch that is just too large is delivered in pieces, and given
+    up once more than 2·log2 n of those calls were fruitless.
     """
     settled: list[tuple[Batch, _AnswerT | Fault]] = []
     bad: list[tuple[Batch, Fault]] = []  # and still to be halved; the first one last

@@ -146,6 +146,25 @@ async def test_no_slot() -> None:
     assert (Fault(FaultKind.NO_SLOT, "no slot became free in time"), 1) == (outcome, len(upstream.sent))
 
 
+@pytest.mark.parametrize(("waited", "expected"), [(29.0, FaultKind.TIMEOUT), (31.0, FaultKind.NO_SLOT)])
+async def test_late_slot(waited: float, expected: FaultKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that had less time left than it had waited for its slot blames the wait, and not the upstream."""
+    upstream = FakeUpstream(Fault(FaultKind.TIMEOUT, "it did not answer in time"))
+    upstream.open.clear()
+    backend = remote(upstream, max_concurrency=1)
+    first = asyncio.create_task(backend.embed(CALL, soon()))
+    await settle()
+    second = asyncio.create_task(backend.embed(CALL, soon()))
+    await settle()
+    loop = asyncio.get_running_loop()
+    later = loop.time() + waited
+    monkeypatch.setattr(loop, "time", lambda: later)
+    upstream.open.set()
+    outcomes = await asyncio.gather(first, second)
+
+    assert [FaultKind.TIMEOUT, expected] == [outcome.kind for outcome in outcomes if isinstance(outcome, Fault)]
+
+
 async def test_load() -> None:
     """A service's load is its calls that run and wait."""
     upstream = FakeUpstream(response(200, RIGHT))

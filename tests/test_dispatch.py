@@ -294,6 +294,68 @@ async def test_breach_after_the_cut() -> None:
     assert [0, 1, 2, 3, 4] == delivery.missing
 
 
+# ── halving ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spoiled_by(bad: str, fault: Fault | None = None) -> Answer:
+    """An answer that is NaN throughout, or a refusal, as soon as a call holds this input."""
+    nothing = backends.always(*[float("nan")] * DIMENSIONS)
+    return lambda call: rightly(call) if bad not in call.inputs else fault or nothing(call)
+
+
+async def test_spoiled_item() -> None:
+    """An item that spoils its batch is found and named, and the good ones are kept for the next target."""
+    second = FakeBackend(spoiled_by("d"))
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("d"))), target("second", second)])
+
+    assert ([["d"]], [3], ["first"]) == (second.asked, delivery.missing, delivery.targets)
+    assert [("first", 3), ("second", 3)] == [(attempt.target, attempt.item) for attempt in delivery.attempts]
+
+
+async def test_next_target_mends() -> None:
+    """The next target is asked for the spoiled item alone."""
+    second = FakeBackend()
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("d"))), target("second", second)])
+
+    assert ([["d"]], vectors_of(TEXTS)) == (second.asked, delivery.complete)
+
+
+async def test_refused_for_its_size() -> None:
+    """An item that is refused alone for its size is a rejection that names it, after which no target is asked."""
+    too_large = Fault(FaultKind.REJECTED, "too large", 413, divisible=True)
+    second = FakeBackend()
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("b", too_large))), target("second", second)])
+
+    assert ([1], []) == (delivery.missing, second.asked)
+    assert [(1, FaultKind.REJECTED)] == [(attempt.item, attempt.fault.kind) for attempt in delivery.attempts]
+
+
+async def test_item_of_the_request() -> None:
+    """Attempts name items of the request, where equal ones were sent once."""
+    first = FakeBackend(failing(FaultKind.REJECTED, item=1))
+    delivery = await dispatched([target("first", first)], Job(plan("aabb", [1] * 4, range(4)), DIMENSIONS))
+
+    assert [([0, 2], 2)] == [(attempt.items, attempt.item) for attempt in delivery.attempts]
+
+
+@pytest.mark.parametrize("answer", [backends.one_too_few, failing(FaultKind.REJECTED), failing(FaultKind.BROKEN)])
+async def test_not_halved(answer: Answer) -> None:
+    """Wrong numbers of vectors, plain rejections and failures are not halved."""
+    backend = FakeBackend(answer)
+    await dispatched([target("first", backend)])
+
+    assert {len(TEXTS)} == {len(inputs) for inputs in backend.asked}
+
+
+async def test_pieces_are_tried_again() -> None:
+    """A half that is throttled is tried again like any call."""
+    too_large = failing(FaultKind.REJECTED, divisible=True)
+    backend = FakeBackend(too_large, failing(FaultKind.THROTTLED, retry_after=0.1), rightly)
+    delivery = await dispatched([target("first", backend)])
+
+    assert (vectors_of(TEXTS), TOKENS_EACH * len(TEXTS)) == (delivery.complete, delivery.tokens)
+
+
 # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -390,6 +452,21 @@ async def test_pauses(hint: float, others: int, pauses: list[float]) -> None:
     await dispatched(targets, within=70.0, time=time)
 
     assert pauses == time.pauses
+
+
+async def test_slow_first_answer() -> None:
+    """However long the first answer took, a short pause after it is worth it."""
+    time = FakeTime()
+
+    class Slow(FakeBackend):
+        async def embed(self, call: EmbedCall, deadline: float) -> Any:
+            time.now += 5.0
+            return await super().embed(call, deadline)
+
+    first = Slow(failing(FaultKind.THROTTLED, retry_after=0.5), rightly)
+    delivery = await dispatched([target("first", first), target("second", FakeBackend())], within=70.0, time=time)
+
+    assert ([0.5], ["first"]) == (time.pauses, delivery.targets)
 
 
 async def test_every_try_has_its_own_time() -> None:
