@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway import checks
-from gateway.model_shape import ModelName, ModelShape, Shape
+from gateway.model_shape import ModelName, ModelShape
 from gateway.quantities import Duration, Size
+from gateway.shape import Shape
 
 
 class ServerShape(Shape):

@@ -45,4 +45,5 @@ GEMINI: Final = Provider(
     base_url="https://generativelanguage.googleapis.com",
     limits=Limits(inputs=100, request_bytes=4_194_304),
     roles=frozenset(google_shape.ROLES),
+    key_header="x-goog-api-key",
 )

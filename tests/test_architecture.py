@@ -12,14 +12,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "cutting", "together"},
-    {"inputs", "dimensions"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "cutting", "together"},
+    {"inputs", "dimensions", "credential_shape"},
     {"wire"},
     {"answers", "model_shape"},
     {"schema"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules", "cutting_rules"},
+    {"role_rules", "credential_rules", "cutting_rules"},
     {"target_rules"},
     {"model_rules"},
     {"loading"},
@@ -31,8 +31,9 @@ GATEWAY_ORDER = [
     {"tokens", "token_ids"},
     {"sizes"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "halving"},
-    {"backends", "dispatch", "logs"},
+    {"record", "upstream", "retry", "logs", "halving"},
+    {"credentials"},
+    {"backends", "dispatch"},
     {"usage"},
     {"service"},
     {"listing", "middleware", "protocol"},
@@ -48,8 +49,8 @@ GATEWAY_ORDER = [
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "local.safetensors", "local.vocabulary"},
-    {"openai_shape", "local.pooling"},
+    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary"},
+    {"openai_shape", "token_grants", "local.pooling"},
     {"native_shape"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
@@ -62,8 +63,11 @@ PROVIDERS_ORDER = [
 
 # Who may import what does not come with Python.
 DOORS = {
+    "botocore": {"providers.aws_signature"},
     "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys"},
+    "cryptography": {"providers.token_grants"},
     "httpx": {"gateway.upstream"},
+    "jwt": {"providers.token_grants"},
     "numpy": {
         "gateway.contract",
         "providers.codec",
@@ -74,8 +78,11 @@ DOORS = {
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
+        "gateway.shape",
         "gateway.schema",
         "gateway.model_shape",
+        "gateway.credential_shape",
+        "gateway.credential_rules",
         "gateway.quantities",
         "gateway.faults_of_shape",
         "gateway.reading",
