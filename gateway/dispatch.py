@@ -63,6 +63,11 @@ class Delivery:
         return whole if len(whole) == len(self.vectors) else None
 
 
+def _is_final(fault: Fault) -> bool:
+    """Whether no other target may help. One may take the batch that is too large here, while no item of it is."""
+    return not TABLE[fault.kind].next_target and not (fault.divisible and fault.item is None)
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """`clock` is the event loop's, which deadlines are on."""
@@ -76,11 +81,17 @@ class Dispatcher:
         delivery = Delivery([None] * len(plan.inputs))
         for place, target in enumerate(targets):
             others = len(targets) - place - 1
-            frame = planning.frame(target.model, target.extra_body, job.extra, job.user)
-            sizes = plan.sizes if target.counts_alike else None
-            batches = planning.pack(plan.inputs, sizes, delivery.missing, target.limits, frame)
+            batches = planning.pack(
+                plan.inputs,
+                plan.sizes if target.counts_alike else None,
+                delivery.missing,
+                target.limits,
+                planning.frame(target.model, target.extra_body, job.extra, job.user)
+                if target.limits.request_bytes is not None
+                else planning.BARE,
+            )
             faults = await self._ask(job, target, batches, delivery, deadline, others)
-            if not faults or any(not TABLE[fault.kind].next_target for fault in faults):
+            if not faults or any(map(_is_final, faults)):
                 break
         return delivery
 

@@ -64,19 +64,21 @@ class Plan:
 def plan(inputs: Sequence[Input], sizes: Sequence[int], items: Iterable[int], overhead: int = 0) -> Plan:
     """`items` tells of each input which item of the request it is, or is a part of, in rising order without gaps."""
     places: dict[Hashable, int] = {}
-    kept: list[int] = []
+    different: list[Input] = []
+    least: list[int] = []  # of an input's sizes the smallest is exact, if any is: the others are upper bounds
     uses: list[list[int]] = []
     origins: list[int] = []
-    for position, (what, item) in enumerate(zip(inputs, items, strict=True)):
-        place = places.setdefault(what if isinstance(what, str) else tuple(what), len(kept))
-        if place == len(kept):
-            kept.append(position)
+    for what, size, item in zip(inputs, sizes, items, strict=True):
+        place = places.setdefault(what if isinstance(what, str) else tuple(what), len(different))
+        if place == len(different):
+            different.append(what)
+            least.append(size)
             origins.append(item)
+        least[place] = min(least[place], size)
         if item == len(uses):
             uses.append([])
         uses[item].append(place)
-    different = [inputs[position] for position in kept]
-    return Plan(different, [sizes[position] for position in kept], uses, origins, overhead)
+    return Plan(different, least, uses, origins, overhead)
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,6 +330,16 @@ async def test_refused_for_its_size() -> None:
     assert [(1, FaultKind.REJECTED)] == [(attempt.item, attempt.fault.kind) for attempt in delivery.attempts]
 
 
+async def test_too_large_for_one_target() -> None:
+    """A batch that is given up as too large, while no item of it is, goes to the next target."""
+    texts = [str(number) for number in range(64)]
+    too_large = Fault(FaultKind.REJECTED, "too large", 413, divisible=True)
+    first = FakeBackend(lambda call: too_large if len(call.inputs) > 1 else rightly(call))
+    delivery = await dispatched([target("first", first), target("second", FakeBackend())], job(texts))
+
+    assert (vectors_of(texts), ["first", "second"]) == (delivery.complete, delivery.targets)
+
+
 async def test_item_of_the_request() -> None:
     """Attempts name items of the request, where equal ones were sent once."""
     first = FakeBackend(failing(FaultKind.REJECTED, item=1))

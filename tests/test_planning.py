@@ -173,6 +173,11 @@ def test_plan() -> None:
     assert expected == plan(["a", "b", "c", "b", "a", "c"], [1, 2, 3, 2, 1, 3], [0, 1, 1, 1, 2, 3], overhead=1)
 
 
+def test_exact_size() -> None:
+    """Of equal inputs the smallest size holds: others are upper bounds."""
+    assert [3, 2] == plan(["a", "b", "a", "b"], [9, 2, 3, 8], range(4)).sizes
+
+
 def test_repeats() -> None:
     """Each input is counted as often as the request needs it."""
     assert [2, 2, 2] == Plan(["a", "b", "c"], [1, 2, 3], [[0], [1, 2, 1], [0], [2]], [0, 1, 1]).repeats

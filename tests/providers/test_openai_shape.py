@@ -274,7 +274,7 @@ MALFORMED = {
         answer(item(0, "AAAA")),
         "`data[0].embedding` is neither base64 nor a list of numbers",
     ),
-    "booleans": (
+    "a boolean among numbers": (
         answer(item(0, [0.5]), item(1, [0.5, True])),
         "`data[1].embedding` is neither base64 nor a list of numbers",
     ),
