@@ -6,7 +6,7 @@ What is too long is refused, or cut where the route says so. An estimate never r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, cast
@@ -42,17 +42,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What holds for the inputs of one request. `most` tokens fit into one, where a count may say so."""
+    """What holds for the inputs of one request: over so many tokens one is refused, or cut, if a count may say so."""
 
     route: Route
     counter: Counter
-    most: int | None
+    refused_over: int | None
+    cut_over: int | None
     prompt: str | None
     """What is put around a text, which stands for `{text}` in it."""
-
-    @property
-    def cuts(self) -> bool:
-        return self.most is not None and self.route.too_long != "error"
 
     def prompted(self, text: str) -> str:
         if self.prompt is None:
@@ -73,22 +70,24 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
             param="input",
         )
     decides = counter.exact and route.tokenizer_known
-    prompt = route.prompts[role] if role and route.prompts else None
-    rules = _Rules(route, counter, route.limits.input_tokens if decides else None, prompt)
+    limit = route.limits.input_tokens if decides else None
+    over = (limit, None) if route.too_long == "error" else (None, limit)
+    rules = _Rules(route, counter, *over, route.prompts[role] if role and route.prompts else None)
     cut_items: Sequence[int] = ()
     if not isinstance(inputs[0], str):
         inputs, cut_items = _read_token_ids(cast("Sequence[TokenIds]", inputs), rules)
     whole = [rules.prompted(item) if isinstance(item, str) else item for item in inputs]
     sizes = Sizes(whole, counter)
-    await sizes.bound()
-    if rules.most is not None and not rules.cuts:
-        await sizes.check_each(rules.most)
+    if rules.refused_over is not None:
+        await sizes.check_each(rules.refused_over)
     if decides and route.limits.request_tokens is not None:
         await sizes.check_sum(route.limits.request_tokens)
     admitted = Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
-    if rules.most is None or not rules.cuts or max(sizes.tokens) <= rules.most:
+    if rules.cut_over is None:
+        await sizes.bound()
         return admitted
-    return await _cut(admitted, cast("Sequence[str]", inputs), rules, rules.most)
+    long = sizes.perhaps_over(rules.cut_over)
+    return await _cut(admitted, cast("Sequence[str]", inputs), long, rules, rules.cut_over) if long else admitted
 
 
 def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[Input], Sequence[int]]:
@@ -100,13 +99,13 @@ def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[
         raise InvalidRequest("This model takes texts, not token ids.", param="input")
     encoding = cl100k()
     counted_alike = rules.counter.name == rules.route.client_tokens
-    some_are_cut = rules.cuts and max(map(len, lists)) > (rules.most or 0)
+    some_are_cut = rules.cut_over is not None and max(map(len, lists)) > rules.cut_over
     passes = rules.route.passes_token_ids and rules.prompt is None and not some_are_cut
     texts: list[str] = []
     cut_items: list[int] = []
     for item, ids in enumerate(lists):
-        if counted_alike and not rules.cuts and rules.most is not None and len(ids) > rules.most:
-            raise too_long(item, str(len(ids)), rules.most, rules.counter)  # before their millions are read
+        if counted_alike and rules.refused_over is not None and len(ids) > rules.refused_over:
+            raise too_long(item, str(len(ids)), rules.refused_over, rules.counter)  # before their millions are read
         try:
             if passes:
                 token_ids.check_ids(encoding, ids)
@@ -120,15 +119,15 @@ def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[
     return (lists if passes else texts), cut_items
 
 
-async def _cut(admitted: Admitted, texts: Sequence[str], rules: _Rules, most: int) -> Admitted:
-    """Each text that is too long as its parts, or as the first of them."""
+async def _cut(admitted: Admitted, texts: Sequence[str], long: Collection[int], rules: _Rules, most: int) -> Admitted:
+    """Each of the `long` that has more than `most` tokens as its parts, or as the first of them."""
     inputs: list[Input] = []
     sizes: list[int] = []
     items: list[int] = []
     cut_items = set(admitted.cut_items)
-    long = sum(len(text) for text, size in zip(texts, admitted.sizes, strict=True) if size > most)
+    in_thread = sum(len(texts[item]) for item in long) > tokens.INLINE
     for item, (text, size) in enumerate(zip(texts, admitted.sizes, strict=True)):
-        parts = await _parts(item, text, rules, most, long > tokens.INLINE) if size > most else [Part(text, size)]
+        parts = await _parts(item, text, rules, most, in_thread) if item in long else [Part(text, size)]
         if parts[0].text != text:
             cut_items.add(item)
         inputs += [rules.prompted(part.text) for part in parts]

@@ -25,12 +25,15 @@ class Sizes:
         """Counts those that no bound is known of."""
         await self._count(self._unbounded)
 
-    def over(self, limit: int) -> list[int]:
-        return [item for item, size in enumerate(self.tokens) if size > limit]
+    def perhaps_over(self, limit: int) -> set[int]:
+        """Items that have more tokens, or of which that is not known."""
+        unknown = (item for item in self._unbounded if item not in self._exact)
+        return {item for item, size in enumerate(self.tokens) if size > limit}.union(unknown)
 
     async def check_each(self, limit: int) -> None:
         """Raises ContextLengthExceeded for an input of more tokens."""
-        over = self.over(limit)
+        await self.bound()
+        over = sorted(self.perhaps_over(limit))
         for item in over:
             if self._least(item) > limit:
                 raise too_long(item, f"at least {self._least(item)}", limit, self._counter)
@@ -41,6 +44,7 @@ class Sizes:
 
     async def check_sum(self, limit: int) -> None:
         """Raises TooManyTokens if all inputs together have more tokens."""
+        await self.bound()
         if sum(self.tokens) <= limit:
             return
         await self._count(range(len(self._inputs)))
