@@ -71,8 +71,14 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
         )
     decides = counter.exact and route.tokenizer_known
     limit = route.limits.input_tokens if decides else None
-    over = (limit, None) if route.too_long == "error" else (None, limit)
-    rules = _Rules(route, counter, *over, route.prompts[role] if role and route.prompts else None)
+    refuses = route.too_long == "error"
+    rules = _Rules(
+        route,
+        counter,
+        refused_over=limit if refuses else None,
+        cut_over=None if refuses else limit,
+        prompt=route.prompts[role] if role and route.prompts else None,
+    )
     cut_items: Sequence[int] = ()
     if not isinstance(inputs[0], str):
         inputs, cut_items = _read_token_ids(cast("Sequence[TokenIds]", inputs), rules)
@@ -82,10 +88,10 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
         await sizes.check_each(rules.refused_over)
     if decides and route.limits.request_tokens is not None:
         await sizes.check_sum(route.limits.request_tokens)
-    admitted = Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
     if rules.cut_over is None:
         await sizes.bound()
-        return admitted
+        return Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
+    admitted = Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
     long = sizes.perhaps_over(rules.cut_over)
     return await _cut(admitted, cast("Sequence[str]", inputs), long, rules, rules.cut_over) if long else admitted
 
