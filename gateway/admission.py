@@ -1,27 +1,23 @@
 """Whether inputs fit a route's limits: token ids are read, prompts put around texts, tokens counted where it decides.
 
-What is too long is refused, or cut where the route says so. An estimate never refuses or cuts anything.
+What is too long is refused, or cut where the route says so. An estimate does neither, unless a backend might cut
+without a word what is too long: then it refuses, at a limit of its own far below the real one.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Final, cast
+from typing import cast
 
-from gateway import token_ids, tokens
-from gateway.cutting import NoRoom, Part, cut
+from gateway import parts, token_ids, tokens
+from gateway.cutting import Part
 from gateway.errors import ContextLengthExceeded, InvalidRequest
 from gateway.routing import Route
-from gateway.sizes import Sizes, too_long
+from gateway.sizes import Sizes, perhaps_too_long, too_long
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
 from providers.base import Input, InputType, TokenIds
-
-PARTS_AT_ONCE: Final = 64
-"""Made in a thread before it is seen whether the request was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +53,12 @@ class _Rules:
         before, after = self.prompt.split("{text}")
         return f"{before}{text}{after}"
 
-    def tokens(self, text: str) -> int:
-        return self.counter.count(self.prompted(text))
+    def weight(self, text: str) -> int:
+        """Its tokens; or its characters in the limit's measure, if these are what it has too many of."""
+        whole = self.prompted(text)
+        most_chars, most = self.route.limits.input_chars, self.cut_over
+        by_chars = 0 if most_chars is None or most is None else -(-len(whole) * most // most_chars)
+        return max(self.counter.count(whole), by_chars)
 
 
 async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, counter: Counter) -> Admitted:
@@ -84,16 +84,36 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
         inputs, cut_items = _read_token_ids(cast("Sequence[TokenIds]", inputs), rules)
     whole = [rules.prompted(item) if isinstance(item, str) else item for item in inputs]
     sizes = Sizes(whole, counter)
-    if rules.refused_over is not None:
-        await sizes.check_each(rules.refused_over)
+    if rules.cut_over is None:
+        await _check(whole, sizes, route, decides=decides)
     if decides and route.limits.request_tokens is not None:
         await sizes.check_sum(route.limits.request_tokens)
-    if rules.cut_over is None:
-        await sizes.bound()
-        return Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
     admitted = Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
-    long = sizes.perhaps_over(rules.cut_over)
-    return await _cut(admitted, cast("Sequence[str]", inputs), long, rules, rules.cut_over) if long else admitted
+    if rules.cut_over is None:
+        return admitted
+    long = sizes.perhaps_over(rules.cut_over) | _of_too_many_chars(whole, route.limits.input_chars)
+    return await _cut(admitted, cast("Sequence[str]", inputs), long, rules) if long else admitted
+
+
+async def _check(inputs: Sequence[Input], sizes: Sizes, route: Route, *, decides: bool) -> None:
+    """Refuses an input over a limit. Unless the count `decides`, being exact, only the limit of estimates holds."""
+    most_chars = route.limits.input_chars
+    for item in sorted(_of_too_many_chars(inputs, most_chars)):
+        raise ContextLengthExceeded(
+            f"`input[{item}]` has {len(inputs[item])} characters; this model takes at most {most_chars} in one input. "
+            "Split it into shorter ones.",
+            param="input",
+        )
+    await sizes.bound()
+    most = route.limits.input_tokens if decides else route.most_estimated
+    if most is not None:
+        await sizes.check_each(most, too_long if decides else perhaps_too_long)
+
+
+def _of_too_many_chars(inputs: Sequence[Input], most: int | None) -> set[int]:
+    if most is None:
+        return set()
+    return {item for item, text in enumerate(inputs) if isinstance(text, str) and len(text) > most}
 
 
 def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[Input], Sequence[int]]:
@@ -125,42 +145,21 @@ def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[
     return (lists if passes else texts), cut_items
 
 
-async def _cut(admitted: Admitted, texts: Sequence[str], long: Collection[int], rules: _Rules, most: int) -> Admitted:
-    """Each of the `long` that has more than `most` tokens as its parts, or as the first of them."""
+async def _cut(admitted: Admitted, texts: Sequence[str], long: Collection[int], rules: _Rules) -> Admitted:
+    """The `long` texts as their parts, or as the first of them, unless they turn out to fit."""
+    first_only = rules.route.too_long == "truncate"
+    made = await parts.of(texts, long, rules.cut_over or 0, rules.weight, first_only=first_only)
     inputs: list[Input] = []
     sizes: list[int] = []
     items: list[int] = []
-    cut_items = set(admitted.cut_items)
-    in_thread = sum(len(texts[item]) for item in long) > tokens.INLINE
-    for item, (text, size) in enumerate(zip(texts, admitted.sizes, strict=True)):
-        parts = await _parts(item, text, rules, most, in_thread) if item in long else [Part(text, size)]
-        if parts[0].text != text:
-            cut_items.add(item)
-        inputs += [rules.prompted(part.text) for part in parts]
-        sizes += [part.tokens for part in parts]
-        items += [item] * len(parts)
-    return Admitted(inputs, sizes, items, sorted(cut_items), rules.tokens("") if len(inputs) > len(texts) else 0)
-
-
-async def _parts(item: int, text: str, rules: _Rules, most: int, in_thread: bool) -> list[Part]:
-    """The making of further parts ends when the request is given up."""
-    coming = islice(cut(text, most, rules.tokens), 1 if rules.route.too_long == "truncate" else None)
-    made: list[Part] = []
-    try:
-        while some := await _some(coming, in_thread):
-            made += some
-    except NoRoom:
-        raise ContextLengthExceeded(
-            f"`input[{item}]` cannot be cut: this model takes at most {most} tokens in one input "
-            f"({rules.counter.name}), and what it puts around a text leaves no room for a character of this one.",
-            param="input",
-        ) from None
-    return made
-
-
-async def _some(parts: Iterator[Part], in_thread: bool) -> list[Part]:
-    few = islice(parts, PARTS_AT_ONCE)
-    return await asyncio.to_thread(list, few) if in_thread else list(few)
+    for item, text in enumerate(texts):
+        pieces = made.get(item) or [Part(text, admitted.sizes[item])]
+        inputs += [rules.prompted(piece.text) for piece in pieces]
+        sizes += [piece.tokens for piece in pieces]
+        items += [item] * len(pieces)
+    cut_items = {item for item, pieces in made.items() if pieces[0].text != texts[item]}
+    overhead = rules.weight("") if len(inputs) > len(texts) else 0
+    return Admitted(inputs, sizes, items, sorted(cut_items.union(admitted.cut_items)), overhead)
 
 
 async def count(inputs: Sequence[Input], counter: Counter) -> list[int]:

@@ -51,6 +51,8 @@ class DimensionsShape(Shape):
 class LimitsShape(Shape):
     input_tokens: Positive | None = None
     """Most tokens in one input."""
+    input_chars: Positive | None = None
+    """Most characters in one input."""
     inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] | None = None
     """Most inputs in one request."""
     request_tokens: Positive | None = None
@@ -66,6 +68,11 @@ class BatchShape(Shape):
     """Largest body of one call."""
 
 
+class PriceShape(Shape):
+    input: Annotated[float, Field(ge=0, le=1_000_000)]
+    """USD per million tokens."""
+
+
 class Facts(Shape):
     """What the catalogue knows of a model, and the routing file may override."""
 
@@ -75,6 +82,10 @@ class Facts(Shape):
     limits: LimitsShape = LimitsShape()
     tokenizer: str | None = None
     """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
+    unit_length: bool | None = None
+    """Whether the backends' vectors are of unit length as they come."""
+    price: PriceShape | None = None
+    """What the model costs."""
 
 
 class CatalogFacts(Facts):
@@ -91,7 +102,7 @@ class TargetShape(Shape):
     model: ModelName | None = None
     """The model's name there [the alias]."""
     path: str | None = None
-    """Folder of a local model, or `wordllama`."""
+    """Folder of a local model; `wordllama` for the static one that comes with the gateway."""
     base_url: Annotated[str, AfterValidator(checks.http_url)] | None = None
     """Where the service lives [the provider's public address]; with or without /v1."""
     api_key: SecretStr | None = None
@@ -106,6 +117,8 @@ class TargetShape(Shape):
     """Where in the provider's cloud, for providers that ask for it; fills `{region}` in a base URL."""
     project: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
     """Project there that the calls belong to, for providers that ask for it."""
+    space_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
+    """Deployment space that the calls belong to instead of a project (watsonx)."""
     batch: BatchShape = BatchShape()
     """How much one call to this target may hold [what the catalogue and the provider say]."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None
@@ -115,7 +128,7 @@ class TargetShape(Shape):
     priority: int = 0
     """Targets with a lower number are tried first."""
     max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Most calls at a time; more wait for a free slot."""
+    """Most calls at a time; more wait for a free slot. Not for local models that compute texts together."""
     timeout: Duration | None = None
     """Longest time for one attempt, the wait for a free slot included [at most 20s, less where other targets have to
     be tried in what remains]."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway import tokens
 from gateway.errors import ContextLengthExceeded, TooManyTokens
 from gateway.tokens import Counter
 from providers.base import Input
+
+Refusal = Callable[[int, str, int, Counter], ContextLengthExceeded]
+"""Of an item, its number of tokens, and the most that are let through."""
 
 
 class Sizes:
@@ -30,17 +33,17 @@ class Sizes:
         unknown = (item for item in self._unbounded if item not in self._exact)
         return {item for item, size in enumerate(self.tokens) if size > limit}.union(unknown)
 
-    async def check_each(self, limit: int) -> None:
-        """Raises ContextLengthExceeded for an input of more tokens."""
+    async def check_each(self, limit: int, refusal: Refusal) -> None:
+        """Raises the refusal of the first input that surely has more tokens, else of the first that has."""
         await self.bound()
         over = sorted(self.perhaps_over(limit))
         for item in over:
             if self._least(item) > limit:
-                raise too_long(item, f"at least {self._least(item)}", limit, self._counter)
+                raise refusal(item, f"at least {self._least(item)}", limit, self._counter)
         for item in over:  # one by one: the first that is too long ends it
             await self._count([item])
             if self.tokens[item] > limit:
-                raise too_long(item, str(self.tokens[item]), limit, self._counter)
+                raise refusal(item, str(self.tokens[item]), limit, self._counter)
 
     async def check_sum(self, limit: int) -> None:
         """Raises TooManyTokens if all inputs together have more tokens."""
@@ -72,6 +75,15 @@ class Sizes:
 def too_long(item: int, tokens_found: str, limit: int, counter: Counter) -> ContextLengthExceeded:
     return ContextLengthExceeded(
         f"`input[{item}]` has {tokens_found} tokens ({counter.name}); this model takes at most {limit} in one input. "
+        "Split it into shorter ones.",
+        param="input",
+    )
+
+
+def perhaps_too_long(item: int, tokens_found: str, most: int, counter: Counter) -> ContextLengthExceeded:
+    return ContextLengthExceeded(
+        f"`input[{item}]` has {tokens_found} tokens by an estimate ({counter.name}, which is not this model's own "
+        f"tokenizer); at most {most} are let through, because what is too long could be cut without a word. "
         "Split it into shorter ones.",
         param="input",
     )

@@ -32,5 +32,7 @@ TEI_EMBED: Final = Provider(
     parse_error=parser(),
     owned=frozenset({"inputs", "truncate", "dimensions", "normalize"}),
     limits=Limits(inputs=32, request_bytes=2_000_000),  # as it starts without flags
+    overlong="obeys",
     token_ids=True,
+    unit_length=True,
 )
