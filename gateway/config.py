@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
@@ -98,6 +99,7 @@ class ModelConfig:
     """Whether the backends' vectors are of unit length as they come; None where nobody knows."""
     normalize: bool
     """Whether they are made so here."""
+    too_long: TooLong
     price: float | None
     """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]
