@@ -56,6 +56,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         default_input_type=model.default_input_type,
         unit_length=model.unit_length,
         normalize=model.normalize,
+        too_long=model.too_long,
         price=model.price,
         client_extra=model.client_extra,
         owned=frozenset(owned),
@@ -126,6 +127,7 @@ def _target(target: TargetConfig, model: ModelConfig, backend: Backend) -> Targe
         priority=target.priority,
         weight=target.weight,
         timeout=target.timeout,
+        extra_body=target.extra_body,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
@@ -101,6 +102,7 @@ class ModelConfig:
     """Whether the backends' vectors are of unit length as they come; None where nobody knows."""
     normalize: bool
     """Whether they are made so here."""
+    too_long: TooLong
     price: float | None
     """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import providers
-from gateway import access_rules, advice, role_rules, space_rules, target_rules
+from gateway import access_rules, advice, cutting_rules, role_rules, space_rules, target_rules
 from gateway.adapters import Adapter
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
@@ -61,6 +61,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         input_chars=_fewest_chars(shape, known),
         request_tokens=_tightest(shape, known, "request_tokens"),
     )
+    cutting_rules.check(reading, shape, tokenizer, limits.input_tokens, bool(shape.normalize or unit_length), path)
     return ModelConfig(
         alias=alias,
         aliases=tuple(shape.aliases),
@@ -76,6 +77,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         default_input_type=default_input_type,
         unit_length=unit_length,
         normalize=shape.normalize,
+        too_long=shape.too_long,
         price=_price(shape, known),
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
         rates=access_rules.rates(shape.limits),

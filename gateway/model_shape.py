@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Sec
 from gateway import adapters, checks
 from gateway.adapters import Adapter
 from gateway.credential_shape import CredentialsShape
+from gateway.cutting import TooLong
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
@@ -161,7 +162,8 @@ class TargetShape(Shape):
     max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Most calls at a time; more wait for a free slot. Not for local models that compute texts together."""
     timeout: Duration | None = None
-    """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
+    """Longest time for one attempt, the wait for a free slot included [at most 20s, less where other targets have to
+    be tried in what remains]."""
     proxy: Annotated[SecretStr, inside(checks.proxy_url)] | None = None
     """HTTP proxy for this target [HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment]."""
     ca_file: str | None = None
@@ -188,6 +190,9 @@ class ModelShape(Facts):
     """What inputs are taken for when the client does not say [document, where the provider wants to be told]."""
     normalize: bool = False
     """Whether vectors are made unit length here."""
+    too_long: TooLong = "error"
+    """What happens to an input over `limits.input_tokens`: `error` a 400, `truncate` its first part alone is embedded,
+    `average` all its parts are, and the mean of their vectors is the input's (needs vectors of unit length)."""
     client_extra: Literal["any", "none"] | list[str] = "any"
     """Which further upstream fields clients may send."""
     targets: Annotated[list[TargetShape], Field(min_length=1)]

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from gateway.allowances import NANOS, Rates
 from gateway.auth import Caller
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
@@ -57,6 +58,9 @@ class Target:
     priority: int = 0
     weight: float = 1.0
     timeout: float | None = None
+    """Seconds for one try, the wait for a free slot included."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What its configuration lays underneath every body."""
     told: Callable[[], Awaitable[Statistics | None]] | None = None
     """Asks the service itself how busy it is, where it can be asked."""
 
@@ -83,6 +87,7 @@ class Route:
     unit_length: bool | None = None
     """Whether vectors come with unit length from every target; None where nobody knows."""
     normalize: bool = False
+    too_long: TooLong = "error"
     price: float | None = None
     """USD per million tokens."""
     client_extra: str | Sequence[str] = "any"

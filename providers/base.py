@@ -109,6 +109,8 @@ class Fault:
     """Seconds that the upstream asks to wait."""
     item: int | None = None
     """Position of the bad input within the call, where known."""
+    divisible: bool = False
+    """Whether smaller batches may fare better: this one was refused for its size, or got a vector that is no vector."""
 
 
 @dataclass(frozen=True, slots=True)

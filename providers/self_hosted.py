@@ -21,7 +21,7 @@ TEI: Final = Dialect().provider(
     "tei",
     limits=Limits(
         inputs=32,  # --max-client-batch-size
-        request_bytes=1_500_000,  # --payload-limit is 2,000,000 for the whole body, escapes in its texts included
+        request_bytes=2_000_000,  # --payload-limit
     ),
     token_ids=True,
     base64=True,

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together"},
     {"inputs", "dimensions", "credential_shape"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
@@ -21,7 +21,7 @@ GATEWAY_ORDER = [
     {"auth"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules", "access_rules", "credential_rules"},
+    {"role_rules", "access_rules", "credential_rules", "cutting_rules"},
     {"target_rules", "advice"},
     {"space_rules"},
     {"model_rules"},
@@ -33,11 +33,12 @@ GATEWAY_ORDER = [
     {"store.embedded", "limits"},
     {"vocabulary"},
     {"tokens", "token_ids"},
+    {"sizes", "parts"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "logs"},
+    {"record", "upstream", "retry", "logs", "halving"},
     {"credentials", "line", "statistics"},
     {"backends", "batcher", "dispatch"},
-    {"engines", "token_sources", "ledger", "keys"},
+    {"usage", "engines", "token_sources", "ledger", "keys"},
     {"service", "reports"},
     {"listing", "middleware", "protocol", "bodies"},
     {"endpoints", "admin"},
@@ -118,7 +119,10 @@ DOORS = {
 }
 PURE = {
     f"gateway.{room}"
-    for room in ("errors", "inputs", "wire", "answers", "dimensions", "routing", "planning", "contract", "policy")
+    for room in (
+        *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
+        *("routing", "planning", "contract", "policy"),
+    )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,8 +76,8 @@ def test_no_numbers() -> None:
         '["a", "b"]',
         '["0.5"]',
         '[0.5, "0.5"]',
-        "[null]",
-        "[0.5, null]",
+        "[null, null, true]",
+        '[null, "0.5"]',
         "[[0.5]]",
         "[[0.5], 0.5]",
         "[[]]",
@@ -92,6 +93,11 @@ def test_no_list_of_numbers(body: str) -> None:
     """A list with an element that is no number is refused."""
     with pytest.raises(ValueError, match=r".+"):
         codec.vector_from_numbers(codec.parse_json(body.encode()))
+
+
+def test_null() -> None:
+    """A null is NaN, as some servers write it."""
+    assert vector(0.5, math.nan, 1) == codec.vector_from_numbers([0.5, None, 1])
 
 
 @pytest.mark.parametrize(("number", "infinity"), [(1e39, "inf"), (-1e39, "-inf"), (1.7e308, "inf")])
