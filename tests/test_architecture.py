@@ -39,6 +39,7 @@ GATEWAY_ORDER = [
     {"credentials", "line", "statistics"},
     {"backends", "batcher", "dispatch"},
     {"usage", "engines", "token_sources", "ledger", "keys"},
+    {"books"},
     {"service", "reports"},
     {"listing", "middleware", "protocol", "bodies"},
     {"endpoints", "admin"},
