@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, Final
 
 from starlette.applications import Starlette
 
@@ -18,13 +19,24 @@ from gateway.auth import Authenticator
 from gateway.config import Config
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
+from gateway.ledger import Ledger
+from gateway.limits import Limiter
+from gateway.logs import GATEWAY
 from gateway.middleware import Running
 from gateway.retry import Retry
 from gateway.routing import Routes
 from gateway.service import Gateway
+from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.memory import MemoryLimits
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import RedisLink
 from gateway.upstream import Upstream
+
+BELIEVE_SECONDS: Final = 3600.0
+"""How long a key that was found is served while the state cannot be asked again, under `on_state_loss: allow`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +48,31 @@ class House:
     store: Store
     upstream: Upstream
     running: Running
+    limiter: Limiter
+    ledger: Ledger
+    state: StateWatch
 
     async def close(self) -> None:
+        """Settles and writes down what is left."""
         await self.upstream.close()
+        await self.limiter.settled()
+        await self.ledger.write()
         await self.store.close()
 
 
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
-    upstream = Upstream()
-    return House(config, gateway(config, upstream), store(config), upstream, Running())
+    upstream, kept, on_loss = Upstream(), store(config), config.state.on_loss
+    return House(
+        config=config,
+        gateway=gateway(config, upstream),
+        store=kept,
+        upstream=upstream,
+        running=Running(),
+        limiter=Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time),
+        ledger=Ledger(kept, time.time),
+        state=StateWatch(kept, on_loss),
+    )
 
 
 def gateway(config: Config, upstream: Upstream) -> Gateway:
@@ -61,10 +88,11 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
 
 
 def store(config: Config) -> Store:
-    """Raises StoreError where the state cannot be used at all."""
-    if config.state.file is not None:
-        return EmbeddedStore(config.state.file)
-    raise NotImplementedError
+    """Raises StoreError where the state cannot be used at all; a Redis is not connected to before it is asked."""
+    state = config.state
+    if state.file is not None:
+        return EmbeddedStore(state.file)
+    return RedisStore(RedisLink(Address.of(state.url or "", state.password), state.ca_file))
 
 
 def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Starlette:
@@ -73,20 +101,47 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        with until_stopped or nullcontext():
-            yield
+        await house.state.look()
+        async with _beside(house.state.run(), house.ledger.run()):
+            with until_stopped or nullcontext():
+                yield
         await house.close()
 
     endpoints = Endpoints(
         gateway=house.gateway,
-        authenticator=Authenticator(house.config.keys, house.store.find_key, time.time),
+        authenticator=Authenticator(
+            house.config.keys,
+            house.store.find_key,
+            time.time,
+            believe=BELIEVE_SECONDS if house.config.state.on_loss == "allow" else 0.0,
+        ),
         running=house.running,
+        state=house.state,
         max_body=server.max_body,
         timeout=server.timeout,
         expose_targets=server.expose_targets,
         created=int(time.time()),
     )
     return application(endpoints, server.cors_origins, lifespan)
+
+
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What runs in the background until this is left."""
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(_tell)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        GATEWAY.error("what runs in the background has failed; restart the gateway", exc_info=task.exception())
 
 
 def _loop_clock() -> float:

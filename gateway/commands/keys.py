@@ -13,7 +13,7 @@ import click
 
 from gateway import keys
 from gateway.commands.common import config_option, fail, load
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StateUnavailable
 from gateway.store import StoreError
 
 
@@ -26,6 +26,8 @@ def _with_store(file: pathlib.Path | None, action: Callable[..., Any], *argument
     loaded = load(file)
     try:
         return asyncio.run(keys.with_store(loaded, action, *arguments))
+    except StateUnavailable as error:
+        fail(str(error.__cause__))
     except (StoreError, GatewayError, keys.KeyRefused) as error:
         fail(str(error))
 
