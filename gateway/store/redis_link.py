@@ -39,15 +39,18 @@ _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (exceptions.MasterDownError, "it has lost its master"),
     (exceptions.ClusterDownError, "the cluster is down"),
     (MasterNotFoundError, "no sentinel that answers knows a master"),
-    (exceptions.ResponseError, "it refuses a command"),
     (ssl.SSLCertVerificationError, "its certificate is not trusted"),
     (ssl.SSLError, "it does not speak TLS as it should"),
     (ConnectionRefusedError, "the connection is refused"),
     (TimeoutError, "it does not answer in time"),
     (exceptions.TimeoutError, "it does not answer in time"),
-    (exceptions.RedisClusterException, "no node of the cluster answers"),
 )
 """What an operator is told; redis-py's own words are not, since some quote what was sent."""
+_VAGUE_REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (exceptions.RedisClusterException, "no node of a cluster answers"),
+    (exceptions.ResponseError, "it refuses a command"),
+    (BaseException, "the connection fails"),
+)
 _FAILURES: Final = (
     exceptions.RedisError,
     exceptions.RedisClusterException,
@@ -147,10 +150,12 @@ async def _within(seconds: float) -> AsyncIterator[None]:
             timer.cancel()
 
 
-def _reason(error: BaseException | None) -> str:
-    """Of the innermost error: redis-py wraps what happened."""
-    told = "the connection fails"
-    while error is not None:
-        told = next((reason for kind, reason in _REASONS if isinstance(error, kind)), told)
-        error = error.__cause__ or error.__context__
-    return told
+def _reason(error: BaseException) -> str:
+    """Of the error or, where that says little, of what redis-py has wrapped in it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        for kind, reason in _REASONS:
+            if isinstance(seen, kind):
+                return reason
+        seen = seen.__cause__ or seen.__context__
+    return next(reason for kind, reason in _VAGUE_REASONS if isinstance(error, kind))

@@ -58,7 +58,11 @@ class RedisServer:
 
     def start(self) -> None:
         self.launch()
-        eventually(self._answers)
+        try:
+            eventually(self._answers)
+        except BaseException:
+            self.kill()
+            raise
 
     def launch(self) -> None:
         """Without waiting until it answers."""
@@ -92,10 +96,12 @@ class RedisServer:
 
     def do(self, *words: str | float) -> Any:
         """What an operator does on its command line."""
-        with redis.Redis(port=self.port, password=self.password, decode_responses=True, **self._client()) as client:
+        with redis.Redis(
+            "127.0.0.1", self.port, password=self.password, decode_responses=True, **self._tls()
+        ) as client:
             return client.execute_command(*words)
 
-    def _client(self) -> dict[str, Any]:
+    def _tls(self) -> dict[str, Any]:
         return {}
 
     def _answers(self) -> bool:
@@ -117,7 +123,7 @@ class TLSRedisServer(RedisServer):
     def url(self) -> str:
         return f"rediss://127.0.0.1:{self.port}"
 
-    def _client(self) -> dict[str, Any]:
+    def _tls(self) -> dict[str, Any]:
         return {"ssl": True, "ssl_ca_certs": str(self._ca)}
 
 
@@ -126,7 +132,7 @@ class Sentinel(RedisServer):
 
     def __init__(self, folder: pathlib.Path, master: RedisServer) -> None:
         super().__init__(folder)
-        secret = "" if master.password is None else f"sentinel auth-pass main {master.password}\n"
+        secret = "" if master.password is None else f'sentinel auth-pass main "{master.password}"\n'
         (folder / "sentinel.conf").write_text(
             f"sentinel monitor main 127.0.0.1 {master.port} 1\n{secret}"
             "sentinel down-after-milliseconds main 200\nsentinel failover-timeout main 1000\n"
