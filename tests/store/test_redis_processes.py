@@ -23,7 +23,7 @@ from gateway.store.redis_link import RedisLink
 
 async def main(url, name, callers):
     store = RedisStore(RedisLink(Address.of(url, None), timeout=20), clock=lambda: 1_790_000_000.0)
-    gates = [Gate("requests", "key:a", 50, 1), Gate("concurrent", "key:a", 90, 1), Gate("usd_budget", "a:total", 10**6, 7)]
+    gates = [Gate("requests", "a", 50, 1), Gate("concurrent", "a", 90, 1), Gate("usd_budget", "a:total", 10**6, 7)]
     await store.ping()
     print("ready", flush=True)
     sys.stdin.readline()
@@ -72,7 +72,7 @@ def test_exactly_the_limit(redis_server: RedisServer) -> None:
         assert "ready\n" == process.stdout.readline()
     admitted = sum(int(process.communicate("go\n")[0]) for process in processes)
     spent = redis_server.do("HGET", "{gateway:limits}:usd_budget:a:total", "spent")
-    held = redis_server.do("HGET", "{gateway:limits}:concurrent:key:a", "held")
+    held = redis_server.do("HGET", "{gateway:limits}:concurrent:a", "held")
 
     assert (50, "350", "0") == (admitted, spent, held)
 
