@@ -69,11 +69,11 @@ def _cluster(address: Address, options: dict[str, Any], secure: dict[str, Any]) 
     nodes = [ClusterNode(host, port) for host, port in address.hosts]
     # After a MOVED only its slot is learned anew: to learn them all, redis-py cuts what others are waiting for.
     cluster = RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **options)
-    if secure:
-        cluster.connection_kwargs.update(secure, connection_class=_SecureConnection)
-        for node in cluster.startup_nodes:
-            node.connection_class = _SecureConnection
-            node.connection_kwargs.update(secure)
+    kind = _SecureNodeConnection if secure else _NodeConnection  # it takes no class of ours by itself
+    cluster.connection_kwargs.update(secure, connection_class=kind)
+    for node in cluster.startup_nodes:
+        node.connection_class = kind
+        node.connection_kwargs.update(secure)
     return cluster
 
 
@@ -114,7 +114,20 @@ class _SharedContext:
         self.ssl_context.context = tls  # type: ignore[attr-defined]  # of the class beside this one
 
 
+class _NodeConnection(Connection):
+    """Connects again where the server has closed it, as redis-py's pools do and its cluster's nodes do not."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._reader is not None and self._reader.at_eof():
+            await self.disconnect(nowait=True)
+        await super().send_packed_command(command, check_health)
+
+
 class _SecureConnection(_SharedContext, SSLConnection):
+    pass
+
+
+class _SecureNodeConnection(_SharedContext, _NodeConnection, SSLConnection):
     pass
 
 

@@ -172,12 +172,23 @@ async def test_restarted(tmp_path: pathlib.Path) -> None:
 async def test_stale_connection(redis_server: RedisServer) -> None:
     """A connection that the server has closed meanwhile costs nobody anything."""
     async with opened(redis_server.url) as store:
-        await store.ping()
-        redis_server.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        await asyncio.sleep(0.01)  # the end of it has to arrive
-        [found] = await store.reserve("r", [REQUESTS], 10)
+        await unharmed_by_closing(store, [redis_server])
 
-    assert 999 == found.remaining
+
+async def test_stale_connections_of_a_cluster(redis_cluster: Sequence[RedisServer]) -> None:
+    """Nor do those to the nodes of a cluster."""
+    async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[0].port}") as store:
+        await unharmed_by_closing(store, redis_cluster)
+
+
+async def unharmed_by_closing(store: RedisStore, servers: Sequence[RedisServer]) -> None:
+    for action in EVERYTHING:
+        await action(store)
+    for server in servers:
+        server.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await asyncio.sleep(0.01)  # the end of them has to arrive
+    for action in EVERYTHING:
+        await action(store)
 
 
 async def test_sent_once(redis_server: RedisServer) -> None:
@@ -453,6 +464,18 @@ async def test_tls(tls_server: TLSRedisServer) -> None:
         [found] = await store.reserve("r", [CONCURRENT], 60)
 
     assert 899 == found.remaining
+
+
+async def test_tls_of_a_cluster(tls_server: TLSRedisServer, tmp_path: pathlib.Path) -> None:
+    """A cluster is spoken to over TLS just so, its first node as those that this one names."""
+    files = (tls_server.folder / "server.pem", tls_server.folder / "ca.pem")
+    arguments = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", str(free_port()))
+    with TLSRedisServer(tmp_path, *files, *arguments) as node:
+        node.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        eventually(lambda: "cluster_state:ok" in str(node.do("CLUSTER", "INFO")))
+        async with opened(node.url.replace("rediss:", "rediss+cluster:"), ca=files[1]) as store:
+            for action in EVERYTHING:
+                await action(store)
 
 
 @pytest.mark.parametrize(
