@@ -121,9 +121,6 @@ class RedisLink:
             raise unavailable() from self._why()
         try:
             async with _within(self._timeout), self._turn:
-                # First, because a cluster's client sends concurrent first commands anywhere:
-                # https://github.com/redis/redis-py/issues/3935
-                await self._client.initialize()
                 answer = await run()
         except _FAILURES as error:
             self._reason = _reason(error)

@@ -181,6 +181,15 @@ async def test_stale_connections_of_a_cluster(redis_cluster: Sequence[RedisServe
         await unharmed_by_closing(store, redis_cluster)
 
 
+async def test_first_commands_of_a_cluster(redis_cluster: Sequence[RedisServer]) -> None:
+    """The first commands of a process, many at once, find their nodes."""
+    async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[1].port}") as store:
+        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(200)))
+        [found] = await store.reserve("r", [CONCURRENT], 60)
+
+    assert 799 == found.remaining
+
+
 async def unharmed_by_closing(store: RedisStore, servers: Sequence[RedisServer]) -> None:
     for action in EVERYTHING:
         await action(store)
