@@ -6,13 +6,14 @@ import datetime
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
+from gateway.access_shape import BudgetShape, TeamShape
 from gateway.allowances import NANOS, Budget, Rates, Team
 from gateway.auth import KeyRecord
 from gateway.config import StateConfig
 from gateway.document import Path
 from gateway.model_shape import RatesShape
 from gateway.reading import Reading
-from gateway.schema import AuthShape, BudgetShape, KeyShape, StateShape, TeamShape
+from gateway.schema import AuthShape, KeyShape, StateShape
 
 
 def keys(reading: Reading, shapes: Sequence[KeyShape], teams: Mapping[str, TeamShape]) -> tuple[KeyRecord, ...]:

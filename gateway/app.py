@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
+from gateway.admin import Admin
 from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
@@ -35,8 +36,10 @@ EXPOSED_HEADERS: Final = (
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(endpoints: Endpoints, cors_origins: Sequence[str], lifespan: Lifespan[Starlette]) -> Starlette:
-    """`lifespan` is entered before the first request and left after the last."""
+def application(
+    endpoints: Endpoints, admin: Admin | None, cors_origins: Sequence[str], lifespan: Lifespan[Starlette]
+) -> Starlette:
+    """`lifespan` is entered before the first request and left after the last; without `admin` there is no /admin."""
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
@@ -49,7 +52,7 @@ def application(endpoints: Endpoints, cors_origins: Sequence[str], lifespan: Lif
         )
         middleware.insert(0, cors)
     app = Starlette(
-        routes=routes(endpoints),
+        routes=routes(endpoints, admin),
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
         lifespan=lifespan,
@@ -58,7 +61,7 @@ def application(endpoints: Endpoints, cors_origins: Sequence[str], lifespan: Lif
     return app
 
 
-def routes(endpoints: Endpoints) -> list[BaseRoute]:
+def routes(endpoints: Endpoints, admin: Admin | None) -> list[BaseRoute]:
     """Every path with and without a trailing slash, OpenAI's with and without `/v1`: base URLs come in all forms."""
     table: list[tuple[str, str, Endpoint]] = []
     for prefix in ("/v1", ""):
@@ -67,6 +70,7 @@ def routes(endpoints: Endpoints) -> list[BaseRoute]:
             ("POST", f"{prefix}/engines/{{model:path}}/embeddings", endpoints.embeddings),
             ("GET", f"{prefix}/models", endpoints.models),
             ("GET", f"{prefix}/models/{{model:path}}", endpoints.model),
+            ("GET", f"{prefix}/usage", endpoints.usage),
         )
     table += (
         ("POST", "/openai/v1/embeddings", endpoints.azure_embeddings),
@@ -75,6 +79,16 @@ def routes(endpoints: Endpoints) -> list[BaseRoute]:
         ("GET", "/health/live", endpoints.live),
         ("GET", "/health/ready", endpoints.ready),
     )
+    if admin is not None:
+        table += (
+            ("GET", "/admin/keys", admin.list_keys),
+            ("POST", "/admin/keys", admin.create_key),
+            ("GET", "/admin/keys/{key_id}", admin.show_key),
+            ("PATCH", "/admin/keys/{key_id}", admin.change_key),
+            ("DELETE", "/admin/keys/{key_id}", admin.revoke_key),
+            ("POST", "/admin/keys/{key_id}/rotate", admin.rotate_key),
+            ("GET", "/admin/usage", admin.usage),
+        )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 
 

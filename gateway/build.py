@@ -13,8 +13,9 @@ from typing import Any, Final
 from starlette.applications import Starlette
 
 from gateway import assembly
+from gateway.admin import SHORTEST_ADMIN_KEY, Admin
 from gateway.app import application
-from gateway.assembly import Engines
+from gateway.assembly import Engines, TokenSources
 from gateway.auth import Authenticator
 from gateway.config import Config
 from gateway.dispatch import Dispatcher
@@ -77,8 +78,8 @@ def house(config: Config) -> House:
 
 def gateway(config: Config, upstream: Upstream) -> Gateway:
     """The routes with their backends, without the state that only callers need. Raises BuildError."""
-    engines = Engines()
-    routes = [assembly.route(model, engines, upstream) for model in config.models]
+    engines, sources = Engines(), TokenSources(upstream, _loop_clock, time.time)
+    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
     return Gateway(
         routes=Routes(routes),
         counters={route.tokenizer: assembly.counter(route) for route in routes},
@@ -115,6 +116,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
             time.time,
             believe=BELIEVE_SECONDS if house.config.state.on_loss == "allow" else 0.0,
         ),
+        usage_store=house.store,
         running=house.running,
         state=house.state,
         max_body=server.max_body,
@@ -122,7 +124,15 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
         expose_targets=server.expose_targets,
         created=int(time.time()),
     )
-    return application(endpoints, server.cors_origins, lifespan)
+    return application(endpoints, _admin(house), server.cors_origins, lifespan)
+
+
+def _admin(house: House) -> Admin | None:
+    """A short key can be guessed: with one there is no /admin, as without any."""
+    key = house.config.admin_key
+    if key is None or len(key) < SHORTEST_ADMIN_KEY:
+        return None
+    return Admin(house.store, key, house.config.keys, house.config.teams.keys())
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ from gateway import build, keys, schema, serving, welcome
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
-from gateway.commands.common import FILE, config_option, fail, load
+from gateway.commands.common import FILE, config_option, fail, load, with_store
 from gateway.commands.keys import keys_group
+from gateway.commands.usage import usage
 from gateway.config import UNSHARED, Config
 from gateway.errors import GatewayError
 from gateway.record import Record
@@ -54,7 +55,8 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
 
 def _announce(config: Config, url: str) -> None:
     """The first key is made last: one made for a gateway that then fails to start would never be told."""
-    click.echo(welcome.text(config, url, asyncio.run(keys.first_key(config))))
+    key = with_store(config, keys.first) if config.is_embedded_default else None
+    click.echo(welcome.text(config, url, key))
 
 
 @main.command()
@@ -69,8 +71,13 @@ def check(file: pathlib.Path | None) -> None:
     for model in loaded.models:
         targets = ", ".join(f"{target.name} ({target.provider}: {target.model})" for target in model.targets)
         click.echo(f"{model.alias}: space {model.space}, {model.dimensions}, targets {targets}")
-    count = len(loaded.models)
-    click.echo(f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}.")
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    count, warned = len(loaded.models), len(loaded.warnings)
+    click.echo(
+        f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}"
+        f"{f', {warned} warning' if warned else ''}{'s' if warned > 1 else ''}."
+    )
 
 
 @main.command(name="schema")
@@ -107,3 +114,4 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
 
 
 main.add_command(keys_group)
+main.add_command(usage)

@@ -11,15 +11,16 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import listing
+from gateway import bodies, listing, reports
 from gateway.answers import Result, nugen_body, result_body
 from gateway.auth import Authenticator, Caller, bearer
-from gateway.errors import InvalidRequest, ModelNotFound, RequestTimeout, RequestTooLarge, UnsupportedEncoding
+from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
 from gateway.record import Record
 from gateway.service import Gateway
 from gateway.state_watch import StateWatch
+from gateway.store import UsageStore
 from gateway.wire import EmbeddingsRequest, parse_request
 from providers import codec
 
@@ -32,6 +33,7 @@ class Endpoints:
 
     gateway: Gateway
     authenticator: Authenticator
+    usage_store: UsageStore
     running: Running
     state: StateWatch
     max_body: int
@@ -66,7 +68,7 @@ class Endpoints:
         caller = await self._caller(request, azure=azure)
         deadline = arrived + self._allowed_seconds(request)
         body = parse_request(
-            await self._read_body(request, deadline),
+            await bodies.read(request, self.max_body, deadline),
             path_model=path_model,
             require_space=request.headers.get("x-embedding-require-space"),
             texts_only=texts_only,
@@ -91,33 +93,6 @@ class Endpoints:
         if not (wish.isascii() and wish.isdigit() and int(wish[:12]) > 0):
             raise InvalidRequest("`x-request-timeout-ms` must be a whole number of milliseconds, at least 1.")
         return min(self.timeout, int(wish[:12]) / 1000)
-
-    async def _read_body(self, request: Request, deadline: float) -> bytes:
-        encoding = request.headers.get("content-encoding", "identity")
-        if encoding.strip().lower() not in ("", "identity"):
-            raise UnsupportedEncoding(
-                f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
-            )
-        declared = request.headers.get("content-length", "0")
-        if declared.isascii() and declared.isdigit() and int(declared[:18]) > self.max_body:
-            raise self._too_large()
-        chunks: list[bytes] = []
-        total = 0
-        try:
-            async with asyncio.timeout_at(deadline):
-                async for chunk in request.stream():
-                    total += len(chunk)
-                    if total > self.max_body:
-                        raise self._too_large()
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise RequestTimeout("The request body did not arrive in time. Send it again.") from None
-        return b"".join(chunks)
-
-    def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(
-            f"The request body is larger than {self.max_body} bytes. Send fewer inputs in one request."
-        )
 
     def _headers(self, result: Result) -> Mapping[str, str]:
         headers = {"x-embedding-space": result.space, "x-embedding-usage": result.usage_source}
@@ -144,6 +119,20 @@ class Endpoints:
             if name == wanted:
                 return _json(listing.entry(name, route, created=self.created, show_targets=self.expose_targets))
         raise ModelNotFound(f"The model `{quoted(wanted)}` does not exist here, or this key may not use it.")
+
+    # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def usage(self, request: Request) -> Response:
+        """The calling key's own, by day and model; `from` and `to` are days of UTC."""
+        caller = await self._caller(request)
+        asked = dict(request.query_params)
+        if set(asked) - {"from", "to"}:
+            raise InvalidRequest("Usage can be asked for by `from` and `to`, days like 2026-11-21.")
+        try:
+            query = reports.usage_query(asked.get("from"), asked.get("to"), caller.key_id)
+        except ValueError as error:
+            raise InvalidRequest(f"{error}.") from None
+        return _json(reports.usage_report(await self.usage_store.usage(query)))
 
     # ── health ────────────────────────────────────────────────────────────────────────────────────────────────────
 

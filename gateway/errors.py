@@ -6,6 +6,7 @@ GatewayError
 │   └── TooManyTokens           400  the sum over the request's limit
 ├── Unauthenticated             401
 ├── ModelNotFound               404
+├── NotFound                    404  an operator asked for what is not there
 ├── UnknownPath                 404
 ├── MethodNotAllowed            405
 ├── RequestTimeout              408  the client did not finish sending
@@ -81,6 +82,12 @@ class Unauthenticated(GatewayError):
 class ModelNotFound(GatewayError):
     status = 404
     code = "model_not_found"
+
+
+class NotFound(GatewayError):
+    """What the admin API was asked for is not there."""
+
+    status = 404
 
 
 class UnknownPath(GatewayError):

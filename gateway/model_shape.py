@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
 from gateway import checks
+from gateway.credential_shape import CredentialsShape
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
+from gateway.shape import Shape
 from providers import PROVIDERS
 from providers.base import InputType
 
@@ -32,10 +34,6 @@ ModelName = Annotated[str, AfterValidator(checks.model_name)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]
 HeaderValue = Annotated[SecretStr, inside(checks.header_value)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class DimensionsShape(Shape):
@@ -63,6 +61,8 @@ class RatesShape(Shape):
 class LimitsShape(Shape):
     input_tokens: Positive | None = None
     """Most tokens in one input."""
+    input_chars: Positive | None = None
+    """Most characters in one input."""
     inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] | None = None
     """Most inputs in one request."""
     request_tokens: Positive | None = None
@@ -84,7 +84,7 @@ class BatchShape(Shape):
 
 class PriceShape(Shape):
     input: Annotated[float, Field(ge=0, le=1_000_000)]
-    """US dollars for a million tokens."""
+    """USD per million tokens."""
 
 
 class Facts(Shape):
@@ -96,8 +96,10 @@ class Facts(Shape):
     limits: LimitsShape = LimitsShape()
     tokenizer: str | None = None
     """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
+    unit_length: bool | None = None
+    """Whether the backends' vectors are of unit length as they come."""
     price: PriceShape | None = None
-    """What it costs, for budgets and usage."""
+    """What the model costs."""
 
 
 class CatalogFacts(Facts):
@@ -121,12 +123,16 @@ class TargetShape(Shape):
     """The provider's key: `${NAME}` takes it from the environment."""
     api_key_file: str | None = None
     """A file that holds the provider's key."""
+    credentials: CredentialsShape | None = None
+    """What tokens are bought or requests signed with, in place of a key; `proxy` and `ca_file` hold for buying, too."""
     api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,50}$")] | None = None
     """Version of the service's interface, for providers that ask for one."""
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,50}$")] | None = None
     """Where in the provider's cloud, for providers that ask for it; fills `{region}` in a base URL."""
     project: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
     """Project there that the calls belong to, for providers that ask for it."""
+    space_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
+    """Deployment space that the calls belong to instead of a project (watsonx)."""
     batch: BatchShape = BatchShape()
     """How much one call to this target may hold [what the catalogue and the provider say]."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None

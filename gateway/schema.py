@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway import checks
-from gateway.model_shape import ModelName, ModelShape, Positive, RatesShape, Shape, inside
+from gateway.access_shape import GrantShape, TeamShape
+from gateway.model_shape import ModelName, ModelShape, inside
 from gateway.quantities import Duration, Size
+from gateway.shape import Shape
 
 
 class ServerShape(Shape):
@@ -47,41 +49,11 @@ class StateShape(Shape):
     """Whether several workers may each count for themselves, over SQLite."""
 
 
-class BudgetShape(Shape):
-    usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
-    """Most US dollars in the period."""
-    tokens: Positive | None = None
-    """Most tokens in the period."""
-    per: Literal["day", "week", "month", "total"]
-    """When it begins anew: days, weeks and months of UTC, or never."""
-    soft: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """The part of it at which metrics begin to warn."""
-
-
-class TeamShape(Shape):
-    limits: RatesShape = RatesShape()
-    """What all its keys together may ask for."""
-    budget: BudgetShape | None = None
-    """What all its keys together may spend."""
-
-
-class KeyShape(Shape):
+class KeyShape(GrantShape):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """What logs and lists call this key."""
     sha256: Annotated[str, AfterValidator(checks.sha256)]
     """SHA-256 of the key in lower-case hex: `gateway keys hash` prints it."""
-    models: list[str] = ["*"]
-    """Models that it may use; `*` stands for any characters."""
-    team: str | None = None
-    """One of `teams`, whose limits and budget it shares."""
-    limits: RatesShape = RatesShape()
-    """What it may ask for."""
-    model_limits: dict[str, RatesShape] = {}
-    """What it may ask of each model whose name fits; `*` stands for any characters."""
-    budget: BudgetShape | None = None
-    """What it may spend."""
-    priority: Literal["interactive", "bulk"] = "interactive"
-    """Which requests wait when there is more work than capacity."""
     expires: Annotated[datetime.datetime | datetime.date | None, BeforeValidator(checks.moment)] = None
     """When it stops working; a date means the start of that day, UTC."""
 

@@ -56,7 +56,7 @@ def parse_request(
 
     Raises InvalidRequest naming the field, the item and the limit.
     """
-    payload = _parse_object(body)
+    payload = parse_object(body, "`model` and `input`")
     model = path_model if path_model is not None else _text(payload, "model", required=True)
     if not model:
         raise InvalidRequest("`model` must name a model; it is an empty string.", param="model")
@@ -73,15 +73,16 @@ def parse_request(
     )
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, fields: str) -> dict[str, Any]:
+    """A body's JSON object; `fields` is what a client that sent none is told to send."""
     if not body:
-        raise InvalidRequest("The request body is empty; send a JSON object with `model` and `input`.")
+        raise InvalidRequest(f"The request body is empty; send a JSON object with {fields}.")
     try:
         payload = codec.parse_json(body)
     except codec.JSONError as error:
         raise InvalidRequest(
             f"The request body is not valid JSON ({_json_fault(error)}). "
-            "Send a JSON object in UTF-8 with `model` and `input`; NaN and Infinity are not JSON."
+            f"Send a JSON object in UTF-8 with {fields}; NaN and Infinity are not JSON."
         ) from None
     if not isinstance(payload, dict):
         raise InvalidRequest(f"The request body must be a JSON object; it is {kind(payload)}.")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
-from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from gateway import loading
+from gateway import build, loading
 from gateway.config import Config, ConfigError
+from gateway.errors import GatewayError, StateUnavailable
+from gateway.keys import KeyRefused
+from gateway.store import Store, StoreError
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 DEFAULT_FILE: Final = pathlib.Path("gateway.yaml")
 
@@ -40,3 +47,30 @@ def load(file: pathlib.Path | None) -> Config:
         fail(f"{file}: cannot be read: {error.strerror}.")
     except UnicodeDecodeError:
         fail(f"{file}: is not UTF-8 text.")
+
+
+def with_store(
+    config: Config, action: Callable[Concatenate[Store, _P], Awaitable[_T]], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
+    """Runs one action on the configuration's store, and closes it; ends the program when it is refused."""
+
+    async def run() -> _T:
+        store = build.store(config)
+        try:
+            return await action(store, *args, **kwargs)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(run())
+    except StateUnavailable as error:
+        fail(str(error.__cause__))  # which is for an operator to read, where the error itself is for clients
+    except (StoreError, GatewayError, KeyRefused) as error:
+        fail(str(error))
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> None:
+    """Prints rows in columns, under the names of their values."""
+    widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
+    for row in [{name: name.upper() for name in widths}, *rows]:
+        click.echo("  ".join(str(row[name]).ljust(width) for name, width in widths.items()).rstrip())

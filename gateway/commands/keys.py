@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import pathlib
 import sys
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
-from gateway import keys
-from gateway.commands.common import config_option, fail, load
-from gateway.errors import GatewayError, StateUnavailable
-from gateway.store import StoreError
+from gateway import keys, reports
+from gateway.access_shape import KeyChange, KeyWish
+from gateway.commands.common import config_option, fail, load, table, with_store
+from gateway.keys import KeyRefused
+
+_ShapeT = TypeVar("_ShapeT", KeyChange, KeyWish)
 
 
 @click.group(name="keys")
@@ -22,14 +24,52 @@ def keys_group() -> None:
     """Make, list, revoke and rotate the keys of client applications."""
 
 
-def _with_store(file: pathlib.Path | None, action: Callable[..., Any], *arguments: Any) -> Any:
-    loaded = load(file)
+_GRANTING = (
+    click.option("--team", help="A team of the routing file, whose limits and budget it shares."),
+    click.option("--rpm", type=click.IntRange(1), help="Most requests a minute."),
+    click.option("--tpm", type=click.IntRange(1), help="Most tokens a minute."),
+    click.option("--concurrent", type=click.IntRange(1), help="Most requests at a time."),
+    click.option("--shadow", is_flag=True, help="Count and report these limits, but refuse nothing."),
+    click.option("--budget-usd", type=click.FloatRange(0, min_open=True), help="Most US dollars in a period."),
+    click.option("--budget-tokens", type=click.IntRange(1), help="Most tokens in a period."),
+    click.option(
+        "--per", type=click.Choice(["day", "week", "month", "total"]), help="The budget's period, in UTC [month]."
+    ),
+    click.option("--priority", type=click.Choice(["interactive", "bulk"]), help="Which work waits [interactive]."),
+)
+
+
+def _granting(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_GRANTING):
+        command = option(command)
+    return command
+
+
+def _wish(granted: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, as the admin API would be sent them."""
+    wish = {name: granted[name] for name in ("team", "priority") if granted[name] is not None}
+    limits = {name: granted[name] for name in ("rpm", "tpm", "concurrent") if granted[name] is not None}
+    if limits:
+        wish["limits"] = {**limits, "shadow": granted["shadow"]}
+    elif granted["shadow"]:
+        fail("`--shadow` says how limits are meant; give it --rpm, --tpm or --concurrent, too.")
+    budget = {"usd": granted["budget_usd"], "tokens": granted["budget_tokens"]}
+    if any(budget.values()):
+        wish["budget"] = {**budget, "per": granted["per"] or "month"}
+    elif granted["per"]:
+        fail("`--per` is the period of a budget; give it --budget-usd or --budget-tokens, too.")
+    return wish
+
+
+def _shaped(shape: type[_ShapeT], wish: Mapping[str, Any]) -> _ShapeT:
     try:
-        return asyncio.run(keys.with_store(loaded, action, *arguments))
-    except StateUnavailable as error:
-        fail(str(error.__cause__))
-    except (StoreError, GatewayError, keys.KeyRefused) as error:
+        return keys.shaped(shape, wish)
+    except KeyRefused as error:
         fail(str(error))
+
+
+def _patterns(models: str) -> list[str]:
+    return [pattern.strip() for pattern in models.split(",") if pattern.strip()]
 
 
 @keys_group.command(name="create")
@@ -37,29 +77,50 @@ def _with_store(file: pathlib.Path | None, action: Callable[..., Any], *argument
 @click.option("--name", required=True, help="What logs and lists call the key.")
 @click.option("--models", default="*", show_default=True, help="Models it may use, comma-separated; * for any letters.")
 @click.option("--expires", help="When it stops working: a date like 2027-01-31, or a time from now like 90d.")
-def create_key(file: pathlib.Path | None, name: str, models: str, expires: str | None) -> None:
+@_granting
+def create_key(file: pathlib.Path | None, name: str, models: str, expires: str | None, **granted: Any) -> None:
     """Make a key; it is printed once and never again."""
-    patterns = tuple(pattern.strip() for pattern in models.split(",") if pattern.strip())
-    made = _with_store(file, keys.create, name, patterns, expires)
+    wish = {"name": name, "models": _patterns(models), "expires": expires, **_wish(granted)}
+    loaded = load(file)
+    made = with_store(loaded, keys.create, _shaped(KeyWish, wish), loaded.teams)
     click.echo(made.key)
     click.echo(f"This is the key `{name}`. It is shown only now: only its hash is kept.", err=True)
+
+
+@keys_group.command(name="update")
+@config_option
+@click.argument("key")
+@click.option("--models", help="Models it may use, comma-separated; * for any letters.")
+@click.option("--expires", help="When it stops working: a date, or a time from now.")
+@_granting
+def update_key(file: pathlib.Path | None, key: str, models: str | None, expires: str | None, **granted: Any) -> None:
+    """Change what the key with this id may do; what is not named stays."""
+    wish = _wish(granted)
+    if models is not None:
+        wish["models"] = _patterns(models)
+    if expires is not None:
+        wish["expires"] = expires
+    if not wish:
+        fail("Say what to change: `gateway keys update --help` shows what can be.")
+    loaded = load(file)
+    with_store(loaded, keys.change, key, _shaped(KeyChange, wish), loaded.teams)
+    click.echo(f"The key {key} is changed; running gateways see it within seconds.", err=True)
 
 
 @keys_group.command(name="list")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 def list_keys(file: pathlib.Path | None, as_json: bool) -> None:
-    """List the keys of the state and of the routing file, without the keys themselves."""
-    rows = _with_store(file, keys.listed, load(file).keys)
+    """List the keys of the routing file and of the state, without the keys themselves."""
+    loaded = load(file)
+    records = [*loaded.keys, *with_store(loaded, lambda store: store.list_keys())]
+    now = time.time()
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
+        click.echo(json.dumps([reports.key_object(record, now) for record in records], indent=2))
+    elif records:
+        table([reports.key_row(record, now) for record in records])
+    else:
         click.echo("There are no keys yet; `gateway keys create --name NAME` makes one.")
-        return
-    widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
-    for row in [{name: name.upper() for name in widths}, *rows]:
-        click.echo("  ".join(str(row[name]).ljust(width) for name, width in widths.items()).rstrip())
 
 
 @keys_group.command(name="revoke")
@@ -67,7 +128,7 @@ def list_keys(file: pathlib.Path | None, as_json: bool) -> None:
 @click.argument("key")
 def revoke_key(file: pathlib.Path | None, key: str) -> None:
     """End a key, named by its name or id, within seconds everywhere."""
-    for record in _with_store(file, keys.revoke, key):
+    for record in with_store(load(file), keys.revoke, key):
         click.echo(f"The key `{record.name}` ({record.id}) is revoked.", err=True)
 
 
@@ -77,7 +138,7 @@ def revoke_key(file: pathlib.Path | None, key: str) -> None:
 @click.option("--overlap", default="24h", show_default=True, help="How long the old key still works; 0 ends it now.")
 def rotate_key(file: pathlib.Path | None, key: str, overlap: str) -> None:
     """Make a new key with the same rights, and end the old one after an overlap."""
-    made = _with_store(file, keys.rotate, key, overlap)
+    made = with_store(load(file), keys.rotate, key, overlap)
     ends = "has ended" if overlap == "0" else f"ends in {overlap}"
     click.echo(made.key)
     click.echo(f"This is the new key `{made.record.name}`, shown only now. The old one {ends}.", err=True)

@@ -7,6 +7,7 @@ here. An idle connection that the server has closed is noticed before it is used
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import pathlib
 import ssl
@@ -114,7 +115,8 @@ class RedisLink:
 
     async def close(self) -> None:
         self._closed, self._reason = True, "it is closed"
-        await redis_client.close(self._client)
+        with contextlib.suppress(*_FAILURES):
+            await redis_client.close(self._client)
 
     async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
         if self._closed or not self._outage.may_try():
@@ -126,8 +128,8 @@ class RedisLink:
             self._reason = _reason(error)
             self._outage.begin()
             if isinstance(error, exceptions.ReadOnlyError) and isinstance(self._client, Redis):
-                # Its name may lead to another server by now.
-                await self._client.connection_pool.disconnect(inuse_connections=False)
+                with contextlib.suppress(*_FAILURES):  # its name may lead to another server by now
+                    await self._client.connection_pool.disconnect(inuse_connections=False)
             raise unavailable() from self._why()
         self._outage.end()
         return answer

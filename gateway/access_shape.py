@@ -1,0 +1,72 @@
+"""The shape of what a key or a team may do, in the routing file and in the admin API alike. It reads nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from gateway.model_shape import Positive, RatesShape
+from gateway.shape import Shape
+
+ShortText = Annotated[str, StringConstraints(max_length=512)]
+
+
+class BudgetShape(Shape):
+    usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    """Most US dollars in the period."""
+    tokens: Positive | None = None
+    """Most tokens in the period."""
+    per: Literal["day", "week", "month", "total"]
+    """When it begins anew: days, weeks and months of UTC, or never."""
+    soft: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """The part of it at which metrics begin to warn."""
+
+
+class TeamShape(Shape):
+    limits: RatesShape = RatesShape()
+    """What all its keys together may ask for."""
+    budget: BudgetShape | None = None
+    """What all its keys together may spend."""
+
+
+class GrantShape(Shape):
+    """What a key may do."""
+
+    models: list[str] = ["*"]
+    """Models that it may use; `*` stands for any characters."""
+    team: str | None = None
+    """One of `teams`, whose limits and budget it shares."""
+    limits: RatesShape = RatesShape()
+    """What it may ask for."""
+    model_limits: dict[str, RatesShape] = {}
+    """What it may ask of each model whose name fits; `*` stands for any characters."""
+    budget: BudgetShape | None = None
+    """What it may spend."""
+    priority: Literal["interactive", "bulk"] = "interactive"
+    """Which requests wait when there is more work than capacity."""
+
+
+class KeyWish(GrantShape):
+    """A key to be made."""
+
+    name: str
+    """What logs and lists call it."""
+    expires: str | None = None
+    """When it stops working: a date like 2027-01-31, or a time from now like 90d."""
+    metadata: Annotated[dict[str, ShortText], Field(max_length=16)] = {}
+    """Notes of the operator; they decide nothing."""
+
+
+class KeyChange(Shape):
+    """What is to change about a key; what is not named stays, and null takes a limit away."""
+
+    name: str | None = None
+    models: list[str] | None = None
+    team: str | None = None
+    limits: RatesShape | None = None
+    model_limits: dict[str, RatesShape] | None = None
+    budget: BudgetShape | None = None
+    priority: Literal["interactive", "bulk"] | None = None
+    expires: str | None = None
+    metadata: Annotated[dict[str, ShortText], Field(max_length=16)] | None = None

@@ -1,0 +1,151 @@
+"""The operator's side of HTTP: keys and usage, for whoever shows the admin key."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import bodies, keys, reports
+from gateway.access_shape import KeyChange, KeyWish
+from gateway.auth import KeyRecord, bearer
+from gateway.errors import InvalidRequest, NotFound, Unauthenticated
+from gateway.keys import KeyRefused, KeyUnknown
+from gateway.store import Store
+from gateway.wire import parse_object
+from providers import codec
+
+SHORTEST_ADMIN_KEY: Final = 16
+MAX_BODY: Final = 2**20
+BODY_SECONDS: Final = 20.0
+JSON: Final = "application/json"
+_WishT = TypeVar("_WishT", KeyWish, KeyChange)
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """`file_keys` are those of the routing file, which can be seen here and changed there alone."""
+
+    store: Store
+    admin_key: str = field(repr=False)
+    file_keys: Collection[KeyRecord]
+    teams: Collection[str]
+
+    async def list_keys(self, request: Request) -> Response:
+        self._check(request)
+        now = time.time()
+        records = [*self.file_keys, *await self.store.list_keys()]
+        return _json({"object": "list", "data": [reports.key_object(record, now) for record in records]})
+
+    async def create_key(self, request: Request) -> Response:
+        """The answer has the key, which is never told again."""
+        self._check(request)
+        wish = await self._wish(request, KeyWish)
+        try:
+            made = await keys.create(self.store, wish, self.teams)
+        except KeyRefused as error:
+            raise _refused(error) from None
+        return _json({**reports.key_object(made.record, time.time()), "key": made.key}, 201)
+
+    async def show_key(self, request: Request) -> Response:
+        self._check(request)
+        return _json(reports.key_object(await self._find(request), time.time()))
+
+    async def change_key(self, request: Request) -> Response:
+        self._check(request)
+        wish = await self._wish(request, KeyChange)
+        record = await self._find(request)
+        try:
+            changed = await keys.change(self.store, record.id, wish, self.teams)
+        except KeyRefused as error:
+            raise _refused(error) from None
+        return _json(reports.key_object(changed, time.time()))
+
+    async def revoke_key(self, request: Request) -> Response:
+        self._check(request)
+        record = await self._find(request)
+        await self.store.revoke_key(record.id, time.time())
+        return _json(reports.key_object(await self._find(request), time.time()))
+
+    async def rotate_key(self, request: Request) -> Response:
+        """`overlap` is how long the old key still works, like 24h; `0` ends it now."""
+        self._check(request)
+        body = await _object(request, "`overlap`")
+        overlap = body.get("overlap")
+        if set(body) != {"overlap"} or not isinstance(overlap, str):
+            raise InvalidRequest(
+                "The body must hold `overlap` alone: how long the old key still works, like 24h, or 0.", param="overlap"
+            )
+        record = await self._find(request)
+        try:
+            made = await keys.rotate(self.store, record.id, overlap)
+        except KeyRefused as error:
+            raise _refused(error) from None
+        return _json({**reports.key_object(made.record, time.time()), "key": made.key}, 201)
+
+    async def usage(self, request: Request) -> Response:
+        """By day, key and model; `from`, `to`, `key`, `team` and `model` choose, `format=csv` is for spreadsheets."""
+        self._check(request)
+        asked = dict(request.query_params)
+        form = asked.pop("format", "json")
+        if set(asked) - {"from", "to", "key", "team", "model"} or form not in ("json", "csv"):
+            raise InvalidRequest(
+                "Usage can be asked for by `from`, `to`, `key`, `team`, `model` and `format=csv|json`."
+            )
+        try:
+            chosen = (asked.get("key"), asked.get("team"), asked.get("model"))
+            query = reports.usage_query(asked.get("from"), asked.get("to"), *chosen)
+        except ValueError as error:
+            raise InvalidRequest(f"{error}.") from None
+        rows = await self.store.usage(query)
+        if form == "csv":
+            return Response(reports.usage_csv(rows), media_type="text/csv; charset=utf-8")
+        return _json(reports.usage_report(rows))
+
+    def _check(self, request: Request) -> None:
+        shown = bearer(request.headers.get("authorization"), None)
+        if shown is None or not secrets.compare_digest(_digest(shown), _digest(self.admin_key)):
+            raise Unauthenticated("This needs the admin key, as `Authorization: Bearer …`.", code="invalid_api_key")
+
+    async def _find(self, request: Request) -> KeyRecord:
+        key_id = request.path_params["key_id"]
+        for record in self.file_keys:
+            if record.id == key_id and request.method != "GET":
+                raise InvalidRequest("This key stands in the routing file, and is changed there.")
+            if record.id == key_id:
+                return record
+        try:
+            return await keys.find(self.store, key_id)
+        except KeyUnknown as error:
+            raise NotFound(str(error)) from None
+
+    async def _wish(self, request: Request, shape: type[_WishT]) -> _WishT:
+        try:
+            return keys.shaped(shape, await _object(request, "what the key is to be"))
+        except KeyRefused as error:
+            raise _refused(error) from None
+
+
+async def _object(request: Request, fields: str) -> dict[str, Any]:
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    return parse_object(await bodies.read(request, MAX_BODY, deadline), fields)
+
+
+def _refused(error: KeyRefused) -> InvalidRequest | NotFound:
+    return NotFound(str(error)) if isinstance(error, KeyUnknown) else InvalidRequest(str(error), param=error.field)
+
+
+def _digest(text: str) -> bytes:
+    """Of equal length for any two, so that comparing tells nothing, not even how long the key is."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(codec.write_json(value), status, media_type=JSON)

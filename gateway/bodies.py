@@ -1,0 +1,41 @@
+"""The body of a request as it comes in: whole, in time, and no larger than it may be."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+
+from gateway.errors import RequestTimeout, RequestTooLarge, UnsupportedEncoding
+from gateway.inputs import quoted
+
+
+async def read(request: Request, most: int, deadline: float) -> bytes:
+    """At most `most` bytes before `deadline`, on the event loop's clock.
+
+    Raises UnsupportedEncoding, RequestTooLarge as soon as that is known, and RequestTimeout.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedEncoding(
+            f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
+        )
+    declared = request.headers.get("content-length", "0")
+    if declared.isascii() and declared.isdigit() and int(declared[:18]) > most:
+        raise _too_large(most)
+    chunks: list[bytes] = []
+    total = 0
+    try:
+        async with asyncio.timeout_at(deadline):
+            async for chunk in request.stream():
+                total += len(chunk)
+                if total > most:
+                    raise _too_large(most)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RequestTimeout("The request body did not arrive in time. Send it again.") from None
+    return b"".join(chunks)
+
+
+def _too_large(most: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The request body is larger than {most} bytes. Send fewer inputs in one request.")

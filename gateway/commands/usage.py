@@ -1,0 +1,45 @@
+"""`gateway usage`: who used what, by day, key and model."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import click
+
+from gateway import reports
+from gateway.commands.common import config_option, load, table, with_store
+
+
+@click.command(name="usage")
+@config_option
+@click.option("--from", "first", metavar="DATE", help="First day, like 2026-11-01; days are those of UTC.")
+@click.option("--to", "last", metavar="DATE", help="Last day.")
+@click.option("--key", help="Only of the key with this id.")
+@click.option("--team", help="Only of this team.")
+@click.option("--model", help="Only of this model.")
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+def usage(
+    file: pathlib.Path | None,
+    first: str | None,
+    last: str | None,
+    key: str | None,
+    team: str | None,
+    model: str | None,
+    form: str | None,
+) -> None:
+    """Show requests, tokens and cost by day, key and model."""
+    try:
+        query = reports.usage_query(first, last, key, team, model)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    rows = with_store(load(file), lambda store: store.usage(query))
+    if form == "json":
+        click.echo(json.dumps(reports.usage_report(rows), indent=2))
+    elif form == "csv":
+        click.echo(reports.usage_csv(rows), nl=False)
+    elif rows:
+        table([reports.usage_row(key, sums) for key, sums in rows])
+    else:
+        click.echo("Nothing was used in that time.")
