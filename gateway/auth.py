@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.allowances import Grant
-from gateway.errors import Unauthenticated
+from gateway.errors import StateUnavailable, Unauthenticated
 from gateway.inputs import quoted
 
 PREFIX: Final = "sk-gateway-"
@@ -113,7 +113,7 @@ class Authenticator:
     """Finds the record of a key: those of the routing file first, then those of the store, remembered briefly.
 
     `lookup` reads the store by SHA-256. What it finds is believed for `remember` seconds, so that a revocation
-    is seen within that time.
+    is seen within that time, and for `believe` seconds while the store cannot be reached.
     """
 
     def __init__(
@@ -122,11 +122,13 @@ class Authenticator:
         lookup: Callable[[str], Awaitable[KeyRecord | None]],
         clock: Clock,
         remember: float = 2.0,
+        believe: float = 0.0,
     ) -> None:
         self._fixed = {record.sha256: record for record in records}
         self._lookup = lookup
         self._clock = clock
         self._remember = remember
+        self._believe = believe
         self._recent: OrderedDict[str, tuple[KeyRecord, float]] = OrderedDict()
 
     async def caller(self, key: str | None) -> Caller:
@@ -149,10 +151,16 @@ class Authenticator:
         if fixed is not None:
             return fixed
         now = self._clock()
-        known = self._recent.get(sha256)
-        if known is not None and 0 <= now - known[1] < self._remember:  # a clock set back makes it forget
-            return known[0]
-        record = await self._lookup(sha256)
+        known, found_at = self._recent.get(sha256, (None, now))
+        age = now - found_at
+        if known is not None and 0 <= age < self._remember:  # a clock set back makes it forget
+            return known
+        try:
+            record = await self._lookup(sha256)
+        except StateUnavailable:
+            if known is not None and 0 <= age < self._believe:
+                return known
+            raise
         if record is None:
             self._recent.pop(sha256, None)
         else:  # an unknown key is not remembered: guesses must not push out the keys in use

@@ -7,7 +7,7 @@ refused unprocessed; a request that is cut off in the middle keeps its estimate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from gateway.planning import Plan
 from gateway.record import Record
 from gateway.routing import Route
 from gateway.store import Usage
+from gateway.store.memory import MemoryLimits
 from gateway.tokens import Counter
 
 
@@ -97,3 +98,9 @@ class Books:
             usage = entry.usage()
             usage.requests, usage.inputs, usage.errors = 1, inputs, failed
             self.ledger.add(caller, route.alias, usage)
+
+
+def unkept(clock: Callable[[], float]) -> Books:
+    """Books for whoever has no state: limits of models hold in this process, and nothing is written down."""
+    limits = MemoryLimits(clock)
+    return Books(Limiter(limits, limits, {}, "allow", clock), Ledger(None, clock))

@@ -17,6 +17,8 @@ Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
 MINUTE: Final = 60.0
 BUSY_SECONDS: Final = 1.0
 """How long a caller with too many requests at a time is told to wait: nobody knows when one of them ends."""
+TOLERANCE: Final = 1e-6
+"""Of a token: what rounding may lack after a caller has waited as long as it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class Gate:
         return f"{self.kind}:{self.subject}"
 
     @property
+    def refills(self) -> bool:
+        """Whether it is a bucket, which fills up again by itself."""
+        return self.kind in ("requests", "tokens")
+
+    @property
     def whose(self) -> str:
         """In a client's words."""
         kind = self.subject.partition(":")[0]
@@ -56,6 +63,27 @@ class Standing:
     remaining: int
     reset: float
     wait: float | None = None
+
+
+def standing(gate: Gate, left: float, fits: bool, taken: bool, now: float) -> Standing:
+    """Of a gate that had so much left when a request came; `now` is in seconds since the epoch."""
+    wait = None if fits else _wait(gate, left, now)
+    left -= gate.amount if taken else 0
+    return Standing(math.floor(left + TOLERANCE), _reset(gate, left, now), wait)
+
+
+def _wait(gate: Gate, left: float, now: float) -> float:
+    if gate.kind == "concurrent":
+        return BUSY_SECONDS
+    if gate.refills:
+        return math.inf if gate.amount > gate.limit else (gate.amount - left) * MINUTE / gate.limit
+    return math.inf if gate.ends is None else max(0.0, gate.ends - now)
+
+
+def _reset(gate: Gate, left: float, now: float) -> float:
+    if gate.refills:
+        return max(0.0, (gate.limit - left) * MINUTE / gate.limit)
+    return 0.0 if gate.ends is None else max(0.0, gate.ends - now)
 
 
 def of_request(

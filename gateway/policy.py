@@ -14,7 +14,7 @@ from providers.base import Fault, FaultKind
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often to try again at the same target, whether another may help, and whether it may be billed all the same."""
+    """How often to try again at the same target, whether another may help, and whether it may be billed anyway."""
 
     retries: int
     next_target: bool

@@ -437,6 +437,58 @@ async def test_lost_state(clock: Clock) -> None:
         await Authenticator([], fail, clock).caller(KEY)
 
 
+class Failing(Shelf):
+    """A store that can be lost."""
+
+    lost = False
+
+    async def find_key(self, sha256: str) -> KeyRecord | None:
+        if self.lost:
+            raise StateUnavailable("The state is gone.")
+        return await super().find_key(sha256)
+
+
+@pytest.mark.parametrize(("later", "served"), [(2.0, True), (3599.0, True), (3600.0, False), (-1.0, False)])
+async def test_believed(clock: Clock, later: float, served: bool) -> None:
+    """While the store cannot be asked, a key that it had is believed for a while."""
+    shelf = Failing(record())
+    authenticator = Authenticator([], shelf.find_key, clock, believe=3600.0)
+    await authenticator.caller(KEY)
+    shelf.lost = True
+    clock.now += later
+    try:
+        found = await works(authenticator)
+    except StateUnavailable:
+        found = False
+
+    assert served == found
+
+
+async def test_believed_to_its_end(clock: Clock) -> None:
+    """A key that expires meanwhile is no longer served."""
+    shelf = Failing(record(expires=clock.now + 10))
+    authenticator = Authenticator([], shelf.find_key, clock, believe=3600.0)
+    await authenticator.caller(KEY)
+    shelf.lost = True
+    clock.now += 10
+
+    assert not await works(authenticator)
+
+
+async def test_not_believed_any_longer(clock: Clock) -> None:
+    """As soon as the store can be asked again, it is."""
+    shelf = Failing(record())
+    authenticator = Authenticator([], shelf.find_key, clock, believe=3600.0)
+    await authenticator.caller(KEY)
+    shelf.lost = True
+    clock.now += 10
+    before = await works(authenticator)
+    shelf.lost = False
+    shelf.put(record(revoked=1_000.0))
+
+    assert (True, False) == (before, await works(authenticator))
+
+
 # ── never shown ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
