@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway import tokens
+from gateway import adapters, tokens
 from gateway.backends import Remote
 from gateway.config import ModelConfig, TargetConfig
 from gateway.engines import Engines
@@ -17,7 +17,6 @@ from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
-from providers import PROVIDERS
 from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider, Transformer
 
 
@@ -33,7 +32,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         model = _as_told(model, transformers)
     owned = set(OWN_FIELDS)
     for target in model.targets:
-        provider = PROVIDERS[target.provider]
+        provider = adapters.find(target.provider)
         owned |= provider.owned if isinstance(provider, Provider) else set()
     return Route(
         alias=model.alias,
@@ -73,7 +72,7 @@ def _as_told(model: ModelConfig, transformers: Sequence[Transformer]) -> ModelCo
 
 
 def _engine(target: TargetConfig, model: ModelConfig, engines: Engines) -> Engine | Transformer | None:
-    provider = PROVIDERS[target.provider]
+    provider = adapters.find(target.provider)
     if not isinstance(provider, LocalProvider):
         return None
     try:
@@ -97,7 +96,7 @@ def _local_target(target: TargetConfig, model: ModelConfig, engines: Engines, en
 
 
 def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream, sources: TokenSources) -> Target:
-    provider = PROVIDERS[target.provider]
+    provider = adapters.find(target.provider)
     assert isinstance(provider, Provider)  # noqa: S101 (the other kind has an engine)
     via = Via(target.proxy, target.ca_file)
     try:

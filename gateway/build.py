@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from starlette.applications import Starlette
 from gateway import assembly, auth
 from gateway.app import application
 from gateway.auth import Authenticator, KeyRecord
-from gateway.config import Config, FileKey
+from gateway.config import Config, FileKey, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
 from gateway.middleware import Running
 from gateway.retry import Retry
-from gateway.routing import Routes
+from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
@@ -62,14 +62,23 @@ def gateway(config: Config, upstream: Upstream, engines: Engines | None = None) 
 
     Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process.
     """
-    engines, sources = engines or Engines(), TokenSources(upstream, _loop_clock, time.time)
-    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
+    made = routes(config.models, upstream, engines or Engines())
     return Gateway(
-        routes=Routes(routes),
-        counters={route.tokenizer: assembly.counter(route) for route in routes},
-        dispatcher=Dispatcher(Retry(_loop_clock, asyncio.sleep, random.random), _loop_clock),
+        routes=Routes(made),
+        counters={route.tokenizer: assembly.counter(route) for route in made},
+        dispatcher=Dispatcher(retry(), _loop_clock),
         random=random.random,
     )
+
+
+def routes(models: Sequence[ModelConfig], upstream: Upstream, engines: Engines) -> list[Route]:
+    """The models with their backends; what several of them use is made once. Raises BuildError."""
+    sources = TokenSources(upstream, _loop_clock, time.time)
+    return [assembly.route(model, engines, upstream, sources) for model in models]
+
+
+def retry() -> Retry:
+    return Retry(_loop_clock, asyncio.sleep, random.random)
 
 
 def store(config: Config) -> Store:

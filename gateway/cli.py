@@ -16,6 +16,7 @@ from gateway.assembly import BuildError
 from gateway.auth import Caller
 from gateway.commands.common import FILE, config_option, fail, load
 from gateway.commands.keys import keys_group
+from gateway.commands.probe import probe
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.record import Record
@@ -109,4 +110,5 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
         fail(str(error))
 
 
+main.add_command(probe)
 main.add_command(keys_group)

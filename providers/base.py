@@ -158,8 +158,15 @@ class StatisticsSource:
 class Provider:
     """A remote embedding service: three pure functions and the facts about it.
 
-    `build_request` gives equal requests for equal arguments: retries come back through it.
-    `parse_response` takes a 2xx answer, `parse_error` any other.
+    What every adapter promises, also one from outside that the routing file names `package.module:NAME`:
+
+    - `build_request` gives equal requests for equal arguments: retries come back through it. It sends what the
+      service documents, no nulls, and `call.extra` and `endpoint.extra_body` only underneath its own fields.
+    - `parse_response` takes a 2xx answer, `parse_error` any other. Neither raises, whatever the body holds: what
+      cannot be read is a `Fault`. Vectors are handed on as they came; whether they are right is checked by the gateway.
+    - Usage that is not in the answer is None, never 0.
+    - No function keeps anything between calls, reads a file, the environment or the clock, or shows a credential.
+
     `owned` are the body keys that a client's `extra_body` may not set: all that the adapter builds,
     and those that would change the model, the space or the target.
     """

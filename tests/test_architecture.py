@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "shape", "cutting", "together"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together"},
     {"inputs", "dimensions", "credential_shape"},
     {"wire"},
     {"answers", "model_shape"},
@@ -41,10 +41,15 @@ GATEWAY_ORDER = [
     {"endpoints"},
     {"app"},
     {"assembly"},
+    {"probing"},
+    {"probing.finding"},
+    {"probing.vectors", "probing.report"},
+    {"probing.abilities", "probing.asking"},
+    {"probing.questions"},
     {"build"},
     {"keys", "welcome", "serving"},
     {"commands", "commands.common"},
-    {"commands.keys"},
+    {"commands.keys", "commands.probe"},
     {"cli"},
     {"__main__"},
 ]
@@ -65,7 +70,7 @@ PROVIDERS_ORDER = [
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
-    "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys"},
+    "click": {f"gateway.{room}" for room in ("cli", "commands.common", "commands.keys", "commands.probe")},
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
     "httpx": {"gateway.upstream"},

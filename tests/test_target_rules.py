@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,6 @@ from gateway.document import Document
 from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
 from providers.base import Limits
-from providers.openai import OPENAI
 
 PUBLIC = "https://api.openai.com/v1"
 CL100K = CatalogFacts(tokenizer="cl100k_base")
@@ -210,10 +208,10 @@ def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
     assert [place] == actual
 
 
-def test_no_token_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_ids() -> None:
     """A provider that takes no token ids is not asked to."""
-    monkeypatch.setattr(target_rules, "PROVIDERS", {"openai": dataclasses.replace(OPENAI, token_ids=False)})
-    actual = problems({}, {"token_ids": True}, {"token_ids": False})
+    textual = {"provider": "voyage"}
+    actual = problems(textual, {**textual, "token_ids": True}, {**textual, "token_ids": False})
 
     assert [("targets[1].token_ids", "this provider takes no token ids")] == actual
 
@@ -415,6 +413,16 @@ def test_no_proxy_for_a_region() -> None:
 
 
 # ── how much one call holds ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("provider", ["bedrock-titan", "bedrock-nova", "vertex"])
+def test_batches_of_one(provider: str) -> None:
+    """A provider whose call holds one input alone cannot be sent more."""
+    where = {"region": "eu-west-1", "project": "p", "api_key": "k"}
+    [found] = problems({"provider": provider, **where, "batch": {"inputs": 5}})
+
+    assert ("targets[0].batch.inputs", f"{provider} takes one input in a call, and no list") == found
+
 
 BATCHED = CatalogFacts.model_validate({"batch": {"inputs": 25, "tokens": 500, "bytes": "4KiB"}})
 
