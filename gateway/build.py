@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,17 +16,17 @@ from starlette.applications import Starlette
 from gateway import assembly
 from gateway.admin import SHORTEST_ADMIN_KEY, Admin
 from gateway.app import application
-from gateway.assembly import Engines, TokenSources
 from gateway.auth import Authenticator
-from gateway.config import Config
+from gateway.config import Config, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
+from gateway.engines import Engines
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
 from gateway.logs import GATEWAY
 from gateway.middleware import Running
 from gateway.retry import Retry
-from gateway.routing import Routes
+from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.state_watch import StateWatch
 from gateway.store import Store
@@ -34,6 +35,7 @@ from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
+from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
 BELIEVE_SECONDS: Final = 3600.0
@@ -48,6 +50,7 @@ class House:
     gateway: Gateway
     store: Store
     upstream: Upstream
+    engines: Engines
     running: Running
     limiter: Limiter
     ledger: Ledger
@@ -55,6 +58,7 @@ class House:
 
     async def close(self) -> None:
         """Settles and writes down what is left."""
+        await self.engines.close()
         await self.upstream.close()
         await self.limiter.settled()
         await self.ledger.write()
@@ -63,12 +67,15 @@ class House:
 
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
-    upstream, kept, on_loss = Upstream(), store(config), config.state.on_loss
+    upstream, engines = Upstream(), Engines(_threads(config.server.workers))
+    served = gateway(config, upstream, engines)
+    kept, on_loss = store(config), config.state.on_loss
     return House(
         config=config,
-        gateway=gateway(config, upstream),
+        gateway=served,
         store=kept,
         upstream=upstream,
+        engines=engines,
         running=Running(),
         limiter=Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time),
         ledger=Ledger(kept, time.time),
@@ -76,16 +83,33 @@ def house(config: Config) -> House:
     )
 
 
-def gateway(config: Config, upstream: Upstream) -> Gateway:
-    """The routes with their backends, without the state that only callers need. Raises BuildError."""
-    engines, sources = Engines(), TokenSources(upstream, _loop_clock, time.time)
-    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
+def _threads(workers: int) -> int | None:
+    """Of one forward pass: workers share the processors, and one alone leaves their number to the models' libraries."""
+    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+
+
+def gateway(config: Config, upstream: Upstream, engines: Engines | None = None) -> Gateway:
+    """The routes with their backends, without the state that only callers need. Raises BuildError.
+
+    Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process.
+    """
+    made = routes(config.models, upstream, engines or Engines())
     return Gateway(
-        routes=Routes(routes),
-        counters={route.tokenizer: assembly.counter(route) for route in routes},
-        dispatcher=Dispatcher(Retry(_loop_clock, asyncio.sleep, random.random), _loop_clock),
+        routes=Routes(made),
+        counters={route.tokenizer: assembly.counter(route) for route in made},
+        dispatcher=Dispatcher(retry(), _loop_clock),
         random=random.random,
     )
+
+
+def routes(models: Sequence[ModelConfig], upstream: Upstream, engines: Engines) -> list[Route]:
+    """The models with their backends; what several of them use is made once. Raises BuildError."""
+    sources = TokenSources(upstream, _loop_clock, time.time)
+    return [assembly.route(model, engines, upstream, sources) for model in models]
+
+
+def retry() -> Retry:
+    return Retry(_loop_clock, asyncio.sleep, random.random)
 
 
 def store(config: Config) -> Store:

@@ -43,7 +43,7 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     models = _models(reading, values.get("models"))
     _check_names(reading, models)
     for model in models:
-        for path, message in advice.of(model):
+        for path, message in advice.of(model, reading.find):
             reading.warning(path, message)
     config = Config(
         server=file.server,

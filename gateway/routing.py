@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Protocol
@@ -13,18 +13,23 @@ from gateway.auth import Caller
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
-from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits
+from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
 ROLE_SUFFIXES: Final[Mapping[str, InputType]] = {":query": "query", ":document": "document"}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy a backend is now: calls that wait for a slot, calls that run, and how many may run at a time."""
+    """How busy a backend is now: calls that wait for a slot, calls that run, and how many may run at a time.
+
+    Where texts of many calls are computed together, it is texts that wait and run, `slots` is how many may wait, and
+    `batch_size` how many are computed at a time.
+    """
 
     waiting: int
     running: int
     slots: int
+    batch_size: int | None = None
 
 
 class Backend(Protocol):
@@ -52,6 +57,8 @@ class Target:
     priority: int = 0
     weight: float = 1.0
     timeout: float | None = None
+    told: Callable[[], Awaitable[Statistics | None]] | None = None
+    """Asks the service itself how busy it is, where it can be asked."""
 
 
 @dataclass(frozen=True, slots=True)

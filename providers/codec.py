@@ -97,6 +97,18 @@ def unit_length(array: Matrix) -> Matrix:
     return unit
 
 
+def norm(vector: bytes) -> float:
+    """The Euclidean length."""
+    return float(np.linalg.norm(np.frombuffer(vector, FLOAT32).astype(np.float64)))
+
+
+def cosine(left: bytes, right: bytes) -> float:
+    """The cosine of the angle between two vectors of one length; 0 where either is all zero."""
+    a, b = (np.frombuffer(vector, FLOAT32).astype(np.float64) for vector in (left, right))
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else 0.0
+
+
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Two JSON objects laid on top of each other, objects within objects too; a null in `over` removes the key."""
     result = dict(under)

@@ -75,7 +75,7 @@ def test_help(path: tuple[str, ...], option: str) -> None:
 
 def test_commands() -> None:
     """There are these commands."""
-    expected = ["serve", "check", "schema", "embed", "keys"]
+    expected = ["serve", "check", "schema", "embed", "probe", "keys"]
     expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "hash")]
     expected += ["usage"]
 

@@ -245,3 +245,20 @@ def test_merging_leaves_its_inputs(under: Object, over: Object) -> None:
 def test_merged(under: Object, over: Object, expected: Object) -> None:
     """Objects merge at every depth, anything else is replaced."""
     assert expected == codec.merged(under, over)
+
+
+# ── lengths and angles ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_norm() -> None:
+    """The Euclidean length, also of values whose squares are beyond float32."""
+    assert [5.0, 5e30] == pytest.approx([codec.norm(vector(3, 4)), codec.norm(vector(3e30, 4e30))])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [((1, 0), (2, 0), 1), ((1, 0), (0, 3), 0), ((1, 1), (-2, -2), -1), ((1, 0), (1, 1), 0.5**0.5), ((0, 0), (1, 0), 0)],
+)
+def test_cosine(left: tuple[float, ...], right: tuple[float, ...], expected: float) -> None:
+    """The cosine does not depend on the vectors' lengths; a zero vector has none, and counts as like nothing."""
+    assert expected == pytest.approx(codec.cosine(vector(*left), vector(*right)))
