@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
-from gateway import assembly
-from gateway.admin import SHORTEST_ADMIN_KEY, Admin
+from gateway import assembly, entrance
+from gateway.admin import Admin
 from gateway.app import application
 from gateway.assembly import Engines
-from gateway.auth import Authenticator
 from gateway.config import Config
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
+from gateway.entrance import Entrance
 from gateway.middleware import Running
 from gateway.retry import Retry
 from gateway.routing import Routes
@@ -35,6 +35,7 @@ class House:
     config: Config
     gateway: Gateway
     store: Store
+    entrance: Entrance
     upstream: Upstream
     running: Running
 
@@ -46,7 +47,9 @@ class House:
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
     upstream = Upstream()
-    return House(config, gateway(config, upstream), store(config), upstream, Running())
+    routes, trusted = gateway(config, upstream), entrance.trusted(config, upstream)
+    state = store(config)
+    return House(config, routes, state, entrance.entrance(config, state, trusted), upstream, Running())
 
 
 def gateway(config: Config, upstream: Upstream) -> Gateway:
@@ -80,7 +83,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
     endpoints = Endpoints(
         gateway=house.gateway,
-        authenticator=Authenticator(house.config.keys, house.store.find_key, time.time),
+        authenticator=house.entrance.authenticator,
         usage_store=house.store,
         running=house.running,
         max_body=server.max_body,
@@ -92,11 +95,8 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
 
 def _admin(house: House) -> Admin | None:
-    """A short key can be guessed: with one there is no /admin, as without any."""
-    key = house.config.admin_key
-    if key is None or len(key) < SHORTEST_ADMIN_KEY:
-        return None
-    return Admin(house.store, key, house.config.keys, house.config.teams.keys())
+    guard = house.entrance.admin_guard
+    return Admin(house.store, guard, house.config.keys, house.config.teams.keys()) if guard.is_open else None
 
 
 def _loop_clock() -> float:
