@@ -11,7 +11,6 @@ import click
 
 import gateway
 from gateway import build, keys, schema, serving, welcome
-from gateway.access_shape import KeyWish
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
@@ -21,7 +20,7 @@ from gateway.commands.usage import usage
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.record import Record
-from gateway.store import Store, StoreError
+from gateway.store import StoreError
 from gateway.upstream import Upstream
 from gateway.wire import parse_request
 
@@ -54,18 +53,8 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
 
 def _announce(config: Config, url: str) -> None:
     """The first key is made last: one made for a gateway that then fails to start would never be told."""
-    click.echo(welcome.text(config, url, _first_key(config)))
-
-
-def _first_key(config: Config) -> str | None:
-    """A key for a gateway that runs without a routing file and has none yet; None once there is one."""
-    if not config.is_embedded_default:
-        return None
-
-    async def make(store: Store) -> str | None:
-        return None if await store.list_keys() else (await keys.create(store, KeyWish(name="default"))).key
-
-    return with_store(config, make)
+    key = with_store(config, keys.first) if config.is_embedded_default else None
+    click.echo(welcome.text(config, url, key))
 
 
 @main.command()

@@ -20,6 +20,7 @@ from gateway.inputs import quoted
 from gateway.quantities import seconds
 from gateway.store import KeyStore
 
+FIRST_KEY_NAME: Final = "default"
 LONGEST_SECONDS: Final = 100 * 365 * 86400.0
 _ShapeT = TypeVar("_ShapeT", bound=BaseModel)
 _FIELDS: Final = {"limits": "rates", "model_limits": "model_rates"}
@@ -60,6 +61,11 @@ async def create(store: KeyStore, wish: KeyWish, teams: Collection[str] = ()) ->
     grant = _grant(wish, teams)
     await _check_name(store, wish.name, now)
     return await _add(store, wish.name, _models(wish.models), _end(wish.expires, now), now, grant)
+
+
+async def first(store: KeyStore) -> str | None:
+    """A key for a state that never had one; None once it has."""
+    return None if await store.list_keys() else (await create(store, KeyWish(name=FIRST_KEY_NAME))).key
 
 
 async def change(store: KeyStore, key_id: str, wish: KeyChange, teams: Collection[str] = ()) -> KeyRecord:

@@ -80,12 +80,8 @@ DOORS = {
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
-        "gateway.schema",
-        "gateway.model_shape",
-        "gateway.identity_shape",
-        "gateway.quantities",
-        "gateway.faults_of_shape",
-        "gateway.reading",
+        *("gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
+        *("gateway.faults_of_shape", "gateway.reading", "gateway.keys", "gateway.identity_shape"),
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),

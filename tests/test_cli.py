@@ -14,6 +14,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 import httpx
@@ -75,7 +76,8 @@ def test_help(path: tuple[str, ...], option: str) -> None:
 def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "keys"]
-    expected += [f"keys {name}" for name in ("create", "list", "revoke", "rotate", "hash")]
+    expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "hash")]
+    expected += ["usage"]
 
     assert expected == [" ".join(path) for path in commands() if path]
 
@@ -287,8 +289,8 @@ def make_key(*arguments: str) -> str:
     return result.stdout.strip()
 
 
-def listed(*arguments: str) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = json.loads(call("keys", "list", "--json", *arguments).stdout)
+def listed(*arguments: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(call("keys", "list", "--json", *arguments).stdout)
     return rows
 
 
@@ -307,9 +309,10 @@ def test_create_explains() -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "expected"), [("text-*", "text-*"), ("a, b ,,c", "a,b,c"), ("*", "*"), ("team/a:query", "team/a:query")]
+    ("models", "expected"),
+    [("text-*", ["text-*"]), ("a, b ,,c", ["a", "b", "c"]), ("*", ["*"]), ("team/a:query", ["team/a:query"])],
 )
-def test_create_for_models(models: str, expected: str) -> None:
+def test_create_for_models(models: str, expected: list[str]) -> None:
     """Models are given with commas between them, and blanks where one likes."""
     make_key("app", "--models", models)
 
@@ -320,7 +323,7 @@ def test_create_with_an_end() -> None:
     """A key may be given an end."""
     make_key("app", "--expires", "2099-01-31")
 
-    assert ["2099-01-31 00:00"] == [row["expires"] for row in listed()]
+    assert [4073500800.0] == [row["expires"] for row in listed()]
 
 
 @pytest.mark.parametrize(
@@ -365,9 +368,11 @@ def test_list(folder: pathlib.Path) -> None:
     lines = call("keys", "list").stdout.splitlines()
     now = r"\d{4}-\d\d-\d\d \d\d:\d\d"
     expected = [
-        r"ID                        NAME                 MODELS  CREATED           EXPIRES           STATUS",
-        r"file:the-one-of-the-file  the-one-of-the-file  small   -                 2099-01-31 00:00  active",
-        rf"key_[0-9a-f]{{12}}          o'brien 名            \*       {now}  -                 active",
+        r"ID                        NAME                 MODELS  TEAM  LIMITS  "
+        r"CREATED           EXPIRES           STATUS",
+        r"file:the-one-of-the-file  the-one-of-the-file  small   -     -       "
+        r"-                 2099-01-31 00:00  active",
+        rf"key_[0-9a-f]{{12}}          o'brien 名            \*       -     -       {now}  -                 active",
     ]
 
     assert [True] * 3 == [
@@ -379,7 +384,59 @@ def test_list_as_json() -> None:
     """Scripts get the list as JSON."""
     make_key("app")
 
-    assert [["id", "name", "models", "created", "expires", "status"]] == [list(row) for row in listed()]
+    assert [("app", "active", ["*"], None)] == [
+        (row["name"], row["status"], row["models"], row["budget"]) for row in listed()
+    ]
+
+
+def test_create_with_limits() -> None:
+    """Limits and a budget are given as options."""
+    make_key("app", "--rpm", "5", "--tpm", "7", "--shadow", "--budget-usd", "0.5", "--per", "day", "--priority", "bulk")
+    (row,) = listed()
+
+    assert {"rpm": 5, "tpm": 7, "concurrent": None, "shadow": True} == row["limits"]
+    assert ({"usd": 0.5, "tokens": None, "per": "day", "soft": 0.8}, "bulk") == (row["budget"], row["priority"])
+
+
+@pytest.mark.parametrize(("alone", "needs"), [("--shadow", "--rpm"), ("--per day", "--budget-usd")])
+def test_options_that_need_others(alone: str, needs: str) -> None:
+    """An option that says nothing by itself is refused, with those it goes with."""
+    result = call("keys", "create", "--name", "app", *alone.split())
+
+    assert (1, True, []) == (result.exit_code, needs in result.stderr, listed())
+
+
+def test_update() -> None:
+    """What is named changes, and what is not stays."""
+    make_key("app", "--rpm", "5")
+    (row,) = listed()
+    call("keys", "update", row["id"], "--models", "a,b", "--budget-tokens", "9")
+    (changed,) = listed()
+
+    assert {**row, "models": ["a", "b"], "budget": {"usd": None, "tokens": 9, "per": "month", "soft": 0.8}} == changed
+
+
+def test_update_nothing() -> None:
+    """A change of nothing is a mistake."""
+    result = call("keys", "update", "key_1")
+
+    assert (1, "Say what to change: `gateway keys update --help` shows what can be.\n") == (
+        result.exit_code,
+        result.stderr,
+    )
+
+
+def test_no_usage() -> None:
+    """Where nothing was used, that is said."""
+
+    assert "Nothing was used in that time.\n" == call("usage", "--from", "2026-01-01").stdout
+
+
+def test_usage_of_no_day() -> None:
+    """What is no day is refused."""
+    result = call("usage", "--to", "2026-02-30")
+
+    assert (2, True) == (result.exit_code, "`to` must be a day like 2026-11-21" in result.stderr)
 
 
 @pytest.mark.parametrize("column", ["name", "id"])

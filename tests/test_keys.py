@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import pathlib
 import re
 import time
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import keys, loading
+from gateway import keys, reports
+from gateway.access_shape import KeyChange, KeyWish
+from gateway.allowances import Budget, Rates
 from gateway.auth import KeyRecord, key_hash, new_key, well_formed
-from gateway.config import Config, StateConfig
-from gateway.keys import KeyRefused, NewKey
+from gateway.keys import KeyRefused, KeyUnknown, NewKey
 from gateway.store.embedded import EmbeddedStore
 
 HOUR, DAY = 3600.0, 86400.0
 PAST, FUTURE = 1.0, 4_000_000_000.0
+LIMITED: dict[str, Any] = {
+    "team": "search",
+    "limits": {"rpm": 5},
+    "budget": {"usd": 1, "per": "day"},
+    "metadata": {"a": "b"},
+}
 
 
 @pytest.fixture
@@ -31,8 +38,12 @@ async def store(tmp_path: pathlib.Path) -> AsyncIterator[EmbeddedStore]:
     await store.close()
 
 
-def config(folder: pathlib.Path) -> Config:
-    return replace(loading.load(None), state=StateConfig(folder / "gateway.db"))
+def wish(name: str, models: Sequence[str] = ("*",), expires: str | None = None, **fields: Any) -> KeyWish:
+    return KeyWish(name=name, models=list(models), expires=expires, **fields)
+
+
+async def rows(store: EmbeddedStore, file_keys: Sequence[KeyRecord] = ()) -> list[Mapping[str, str]]:
+    return [reports.key_row(record, time.time()) for record in [*file_keys, *await store.list_keys()]]
 
 
 def record(number: int, name: str = "app", **fields: Any) -> KeyRecord:
@@ -45,10 +56,6 @@ async def refusal(action: Any) -> str:
     return str(caught.value)
 
 
-def files(folder: pathlib.Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
-
-
 async def working(store: EmbeddedStore) -> list[str]:
     """The ids of the keys that work now."""
     return [record.id for record in await store.list_keys() if record.usable_at(time.time())]
@@ -59,14 +66,14 @@ async def working(store: EmbeddedStore) -> list[str]:
 
 async def test_create(store: EmbeddedStore) -> None:
     """A new key is well formed, and kept by its hash."""
-    made = await keys.create(store, "app")
+    made = await keys.create(store, wish("app"))
 
     assert (True, made.record) == (well_formed(made.key), await store.find_key(key_hash(made.key)))
 
 
 async def test_create_by_default(store: EmbeddedStore) -> None:
     """A new key may use every model, and does not end."""
-    made = (await keys.create(store, "app")).record
+    made = (await keys.create(store, wish("app"))).record
 
     assert ("app", ("*",), None, None) == (made.name, made.models, made.expires, made.revoked)
 
@@ -74,14 +81,14 @@ async def test_create_by_default(store: EmbeddedStore) -> None:
 async def test_create_now(store: EmbeddedStore) -> None:
     """A new key knows when it was made."""
     before = time.time()
-    made = (await keys.create(store, "app")).record
+    made = (await keys.create(store, wish("app"))).record
 
     assert before <= made.created <= time.time()
 
 
 async def test_id(store: EmbeddedStore) -> None:
     """A new key has an id of its own, which tells nothing of the key."""
-    first, second = await keys.create(store, "a"), await keys.create(store, "b")
+    first, second = await keys.create(store, wish("a")), await keys.create(store, wish("b"))
 
     assert (True, True) == (
         re.fullmatch("key_[0-9a-f]{12}", first.record.id) is not None,
@@ -91,7 +98,7 @@ async def test_id(store: EmbeddedStore) -> None:
 
 async def test_create_for_models(store: EmbeddedStore) -> None:
     """A new key may use the models that are named."""
-    made = await keys.create(store, "app", ["text-*", "local"])
+    made = await keys.create(store, wish("app", ["text-*", "local"]))
 
     assert ("text-*", "local") == made.record.models
 
@@ -102,9 +109,9 @@ ODD_NAMES = ["a", "a b", "o'brien", '"', "a;b--", "名前", "🔑", "key_1", "%s
 @pytest.mark.parametrize("name", ODD_NAMES)
 async def test_odd_names(store: EmbeddedStore, name: str) -> None:
     """A key may have any printable name."""
-    await keys.create(store, name)
+    await keys.create(store, wish(name))
 
-    assert [name] == [row["name"] for row in await keys.listed(store, [])]
+    assert [name] == [row["name"] for row in await rows(store, [])]
 
 
 @pytest.mark.parametrize(
@@ -113,35 +120,35 @@ async def test_odd_names(store: EmbeddedStore, name: str) -> None:
 async def test_bad_names(store: EmbeddedStore, name: str) -> None:
     """A key's name is not empty, not blank, not long, and cannot upset a terminal."""
 
-    assert "A key's name has 1 to 100 printable characters." == await refusal(keys.create(store, name))
+    assert "A key's name has 1 to 100 printable characters." == await refusal(keys.create(store, wish(name)))
 
 
 async def test_no_models(store: EmbeddedStore) -> None:
     """A key that may use nothing is not made."""
 
-    assert "Name at least one model, or `*` for all." == await refusal(keys.create(store, "app", []))
+    assert "Name at least one model, or `*` for all." == await refusal(keys.create(store, wish("app", [])))
 
 
 async def test_name_in_use(store: EmbeddedStore) -> None:
     """A name that a working key has is refused, with what to do."""
-    await keys.create(store, "app")
+    await keys.create(store, wish("app"))
     message = "There is a working key `app` already. Choose another name, or `gateway keys rotate` it."
 
-    assert message == await refusal(keys.create(store, "app"))
+    assert message == await refusal(keys.create(store, wish("app")))
 
 
 @pytest.mark.parametrize("ended", [{"revoked": PAST}, {"expires": PAST}])
 async def test_name_of_an_ended_key(store: EmbeddedStore, ended: dict[str, Any]) -> None:
     """The name of a key that has ended may be used again."""
     await store.add_key(record(1, **ended))
-    made = await keys.create(store, "app")
+    made = await keys.create(store, wish("app"))
 
     assert [made.record.id] == await working(store)
 
 
 async def test_refused_key_is_not_made(store: EmbeddedStore) -> None:
     """A key that is refused leaves nothing behind."""
-    await refusal(keys.create(store, "app", expires="soon"))
+    await refusal(keys.create(store, wish("app", expires="soon")))
 
     assert [] == await store.list_keys()
 
@@ -152,7 +159,7 @@ async def test_refused_key_is_not_made(store: EmbeddedStore) -> None:
 )
 async def test_expires_after(store: EmbeddedStore, text: str, seconds: float) -> None:
     """A key may end a time from now."""
-    made = (await keys.create(store, "app", expires=text)).record
+    made = (await keys.create(store, wish("app", expires=text))).record
 
     assert made.expires == pytest.approx(made.created + seconds)
 
@@ -160,7 +167,7 @@ async def test_expires_after(store: EmbeddedStore, text: str, seconds: float) ->
 @pytest.mark.parametrize(("text", "end"), [("2099-01-31", (2099, 1, 31)), ("9999-12-31", (9999, 12, 31))])
 async def test_expires_on(store: EmbeddedStore, text: str, end: tuple[int, int, int]) -> None:
     """A key may end at the first second of a day, UTC."""
-    made = (await keys.create(store, "app", expires=text)).record
+    made = (await keys.create(store, wish("app", expires=text))).record
 
     assert datetime.datetime(*end, tzinfo=datetime.UTC).timestamp() == made.expires
 
@@ -169,20 +176,20 @@ async def test_expires_on(store: EmbeddedStore, text: str, end: tuple[int, int, 
 async def test_past_date(store: EmbeddedStore, text: str) -> None:
     """A key cannot end before it begins."""
 
-    assert f"The date {text} is past." == await refusal(keys.create(store, "app", expires=text))
+    assert f"The date {text} is past." == await refusal(keys.create(store, wish("app", expires=text)))
 
 
 async def test_today(store: EmbeddedStore) -> None:
     """Today has begun, so it is past, too."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
 
-    assert f"The date {today} is past." == await refusal(keys.create(store, "app", expires=today))
+    assert f"The date {today} is past." == await refusal(keys.create(store, wish("app", expires=today)))
 
 
 @pytest.mark.parametrize("text", ["", "soon", "90", "d", "-1d", "1y", "1e3d", "2027-13-01", "2027-02-30", "01.02.2027"])
 async def test_bad_time(store: EmbeddedStore, text: str) -> None:
     """What is no time is refused with examples of what is."""
-    message = await refusal(keys.create(store, "app", expires=text))
+    message = await refusal(keys.create(store, wish("app", expires=text)))
     beginning, end = f"`{text}` is no time: it must be a number with a unit, like 20s;", ", or a date like 2027-01-31."
 
     assert (True, True) == (message.startswith(beginning), message.endswith(end))
@@ -192,14 +199,14 @@ async def test_no_time_at_all(store: EmbeddedStore) -> None:
     """A key cannot end at once."""
     message = "`0d` is no time: it must be more than zero, or a date like 2027-01-31."
 
-    assert message == await refusal(keys.create(store, "app", expires="0d"))
+    assert message == await refusal(keys.create(store, wish("app", expires="0d")))
 
 
 @pytest.mark.parametrize("text", ["36501d", "999999999d"])
 async def test_too_long_a_time(store: EmbeddedStore, text: str) -> None:
     """A time that no calendar has is refused."""
 
-    assert f"`{text}` is longer than 100 years." == await refusal(keys.create(store, "app", expires=text))
+    assert f"`{text}` is longer than 100 years." == await refusal(keys.create(store, wish("app", expires=text)))
 
 
 def test_repr() -> None:
@@ -220,12 +227,14 @@ async def test_listed(store: EmbeddedStore) -> None:
         "id": "key_1",
         "name": "app",
         "models": "text-*,local",
+        "team": "-",
+        "limits": "-",
         "created": "2027-01-15 08:00",
         "expires": "2096-10-02 07:06",
         "status": "active",
     }
 
-    assert [expected] == await keys.listed(store, [])
+    assert [expected] == await rows(store, [])
 
 
 @pytest.mark.parametrize(
@@ -244,18 +253,20 @@ async def test_status(store: EmbeddedStore, fields: dict[str, Any], status: str)
     """A row says whether the key works, and until when if that is settled."""
     await store.add_key(record(1, **fields))
 
-    assert [status] == [row["status"] for row in await keys.listed(store, [])]
+    assert [status] == [row["status"] for row in await rows(store, [])]
 
 
 async def test_keys_of_the_file(store: EmbeddedStore) -> None:
     """The routing file's keys are listed first, with what is known of them."""
     await store.add_key(record(1))
     end = datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC).timestamp()
-    first, second = await keys.listed(store, [KeyRecord("file:ci", "ci", "hash", ("a", "b"), expires=end)])
+    first, second = await rows(store, [KeyRecord("file:ci", "ci", "hash", ("a", "b"), expires=end)])
     expected = {
         "id": "file:ci",
         "name": "ci",
         "models": "a,b",
+        "team": "-",
+        "limits": "-",
         "created": "-",
         "expires": "2099-01-01 00:00",
         "status": "active",
@@ -267,7 +278,7 @@ async def test_keys_of_the_file(store: EmbeddedStore) -> None:
 async def test_list_nothing(store: EmbeddedStore) -> None:
     """Without keys there are no rows."""
 
-    assert [] == await keys.listed(store, [])
+    assert [] == await rows(store, [])
 
 
 # ── revoking ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -319,7 +330,7 @@ async def test_revoke_nothing(store: EmbeddedStore, fields: dict[str, Any], name
 
 async def test_rotate(store: EmbeddedStore) -> None:
     """The new key has the rights of the old one, and works."""
-    old = (await keys.create(store, "app", ["text-*"], "90d")).record
+    old = (await keys.create(store, wish("app", ["text-*"], "90d"))).record
     new = await keys.rotate(store, "app", "1h")
 
     assert ("app", ("text-*",), old.expires, new.record) == (
@@ -332,7 +343,7 @@ async def test_rotate(store: EmbeddedStore) -> None:
 
 async def test_rotated_key_goes_on(store: EmbeddedStore) -> None:
     """The old key ends when the overlap does."""
-    old = (await keys.create(store, "app")).record
+    old = (await keys.create(store, wish("app"))).record
     new = (await keys.rotate(store, old.id, "1h")).record
     ends = {record.id: record.revoked for record in await store.list_keys()}
 
@@ -341,7 +352,7 @@ async def test_rotated_key_goes_on(store: EmbeddedStore) -> None:
 
 async def test_rotate_at_once(store: EmbeddedStore) -> None:
     """Without an overlap the old key ends now."""
-    await keys.create(store, "app")
+    await keys.create(store, wish("app"))
     new = await keys.rotate(store, "app", "0")
 
     assert [new.record.id] == await working(store)
@@ -389,6 +400,107 @@ async def test_bad_overlap_changes_nothing(store: EmbeddedStore) -> None:
     assert [record(1)] == await store.list_keys()
 
 
+async def test_rotate_keeps_limits(store: EmbeddedStore) -> None:
+    """The new key has the limits, the budget and the team of the old one."""
+    old = (await keys.create(store, wish("app", **LIMITED), ["search"])).record
+    new = (await keys.rotate(store, "app", "0")).record
+
+    assert (old.team, old.rates, old.budget, old.metadata) == (new.team, new.rates, new.budget, new.metadata)
+
+
+# ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_create_with_everything(store: EmbeddedStore) -> None:
+    """A key has the limits that were wished for, and keeps them in the state."""
+    wanted: dict[str, Any] = {
+        "team": "search",
+        "limits": {"rpm": 5, "shadow": True},
+        "model_limits": {"text-*": {"tpm": 7}},
+        "budget": {"usd": 0.5, "tokens": 9, "per": "week"},
+        "priority": "bulk",
+        "metadata": {"owner": "me"},
+    }
+    made = (await keys.create(store, wish("app", **wanted), ["search"])).record
+    budget = Budget("week", 500_000_000, 9)
+
+    assert made == await store.find_key_by_id(made.id)
+    assert ("search", Rates(rpm=5, shadow=True), {"text-*": Rates(tpm=7)}, budget, "bulk", {"owner": "me"}) == (
+        *(made.team, made.rates, made.model_rates, made.budget, made.priority, made.metadata),
+    )
+
+
+async def test_unknown_team(store: EmbeddedStore) -> None:
+    """A team that the routing file lacks is refused, with those that it has."""
+    message = await refusal(keys.create(store, wish("app", team="a"), ["c", "b"]))
+
+    assert "There is no team `a`; the routing file has `b`, `c`." == message
+
+
+async def test_budget_of_nothing(store: EmbeddedStore) -> None:
+    """A budget has to limit something."""
+    message = await refusal(keys.create(store, wish("app", budget={"per": "day"})))
+
+    assert "The budget must say how much: `usd`, `tokens`, or both." == message
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"name": "other"}, {"name": "other"}),
+        ({"models": ["a"]}, {"models": ("a",)}),
+        ({"limits": {"tpm": 3}}, {"rates": Rates(tpm=3)}),
+        ({"limits": None}, {"rates": Rates()}),
+        ({"model_limits": {"a": {"rpm": 1}}}, {"model_rates": {"a": Rates(rpm=1)}}),
+        ({"budget": {"tokens": 3, "per": "day"}}, {"budget": Budget("day", None, 3)}),
+        ({"budget": None}, {"budget": None}),
+        ({"team": None}, {"team": None}),
+        ({"priority": "bulk"}, {"priority": "bulk"}),
+        ({"metadata": {"x": "y"}}, {"metadata": {"x": "y"}}),
+        ({"expires": None}, {"expires": None}),
+        ({"expires": "2099-01-01"}, {"expires": 4070908800.0}),
+    ],
+)
+async def test_change(store: EmbeddedStore, change: dict[str, Any], changed: dict[str, Any]) -> None:
+    """What is named changes, null takes a limit away, and all else stays as it was."""
+    old = (await keys.create(store, wish("app", expires="90d", **LIMITED), ["search"])).record
+    await keys.change(store, old.id, keys.shaped(KeyChange, change), ["search"])
+
+    assert dataclasses.replace(old, **changed) == await store.find_key_by_id(old.id)
+
+
+async def test_change_to_a_name_in_use(store: EmbeddedStore) -> None:
+    """A key cannot take the name of another that works."""
+    await keys.create(store, wish("app"))
+    other = (await keys.create(store, wish("other"))).record
+
+    assert "working key `app` already" in await refusal(keys.change(store, other.id, KeyChange(name="app")))
+
+
+async def test_change_nothing(store: EmbeddedStore) -> None:
+    """A key that is not there cannot be changed."""
+    with pytest.raises(KeyUnknown, match="There is no key `key_9` in the state"):
+        await keys.change(store, "key_9", KeyChange(name="app"))
+
+
+@pytest.mark.parametrize(
+    ("wished", "field", "message"),
+    [
+        ({}, "name", "`name` is missing."),
+        ({"name": "a", "limits": {"rpm": 0}}, "limits.rpm", "`limits.rpm` must be at least 1."),
+        ({"name": "a", "budget": {"usd": 1}}, "budget.per", "`budget.per` is missing."),
+        ({"name": "a", "rmp": 1}, "rmp", "`rmp` unknown key; known here are"),
+        ([], None, "A key must be a mapping."),
+    ],
+)
+def test_shaped(wished: object, field: str | None, message: str) -> None:
+    """A wish of another shape is refused with the field at fault."""
+    with pytest.raises(KeyRefused) as caught:
+        keys.shaped(KeyWish, wished)
+
+    assert (field, True) == (caught.value.field, str(caught.value).startswith(message))
+
+
 # ── hashing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -408,41 +520,26 @@ def test_hash_of_another_text(text: str) -> None:
 # ── the first key ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_first_key(tmp_path: pathlib.Path) -> None:
-    """A gateway without a routing file makes itself a key at its first start."""
-    first = await keys.first_key(config(tmp_path))
-    rows = await keys.with_store(config(tmp_path), keys.listed, [])
+async def test_first_key(store: EmbeddedStore) -> None:
+    """A state that never had a key gets one for all models."""
+    made = await keys.first(store)
 
     assert (True, [("default", "*")]) == (
-        well_formed(first or ""),
-        [(row["name"], row["models"]) for row in rows],
+        well_formed(made or ""),
+        [(row["name"], row["models"]) for row in await rows(store)],
     )
 
 
-async def test_second_start(tmp_path: pathlib.Path) -> None:
-    """At its second start it makes no other."""
-    await keys.first_key(config(tmp_path))
+async def test_second_start(store: EmbeddedStore) -> None:
+    """A state that has a key gets no other."""
+    await keys.first(store)
 
-    assert await keys.first_key(config(tmp_path)) is None
-
-
-async def test_first_key_after_revocation(tmp_path: pathlib.Path) -> None:
-    """A gateway whose only key was revoked makes no other by itself."""
-    await keys.first_key(config(tmp_path))
-    await keys.with_store(config(tmp_path), keys.revoke, "default")
-
-    assert await keys.first_key(config(tmp_path)) is None
+    assert await keys.first(store) is None
 
 
-async def test_no_first_key(tmp_path: pathlib.Path) -> None:
-    """A gateway with a routing file makes no key by itself, nor even a state."""
-    made = await keys.first_key(replace(config(tmp_path), is_embedded_default=False))
+async def test_first_key_after_revocation(store: EmbeddedStore) -> None:
+    """A state whose only key was revoked gets no other by itself."""
+    await keys.first(store)
+    await keys.revoke(store, "default")
 
-    assert (None, []) == (made, files(tmp_path))
-
-
-async def test_store_is_closed_after_a_refusal(tmp_path: pathlib.Path) -> None:
-    """A refused wish closes the state: SQLite's files beside it are gone."""
-    await refusal(keys.with_store(config(tmp_path), keys.revoke, "nobody"))
-
-    assert ["gateway.db"] == files(tmp_path)
+    assert await keys.first(store) is None

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import gateway
-from gateway import model_shape, schema
+from gateway import access_shape, model_shape, schema
 from providers import PROVIDERS
 
 TARGET = {"provider": "openai"}
@@ -27,8 +27,8 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (model_shape.RatesShape, {}),
     (model_shape.ModelLimitsShape, {}),
     (model_shape.PriceShape, {"input": 1}),
-    (schema.BudgetShape, {"per": "day"}),
-    (schema.TeamShape, {}),
+    (access_shape.BudgetShape, {"per": "day"}),
+    (access_shape.TeamShape, {}),
     (model_shape.BatchShape, {}),
     (model_shape.Facts, {}),
     (model_shape.CatalogFacts, {}),

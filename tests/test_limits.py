@@ -1,0 +1,197 @@
+"""Limits in action: reserved before, settled after, and what happens while the state is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gateway import errors
+from gateway.allowances import Budget, Rates, Team
+from gateway.auth import Caller
+from gateway.dimensions import Dimensions
+from gateway.gates import Gate, Standing
+from gateway.limits import Limiter, OnLoss
+from gateway.routing import Route
+from gateway.store.memory import MemoryLimits
+from tests.fakes.clock import FakeTime
+
+ROUTE = Route("small", "space", Dimensions(8), [], price=2.0)
+
+
+def caller(**granted: Any) -> Caller:
+    return Caller("k1", "app", ("*",), **granted)
+
+
+class Away:
+    """A home that cannot be reached."""
+
+    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+        raise errors.StateUnavailable("away")
+
+    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+        raise errors.StateUnavailable("away")
+
+
+class House:
+    def __init__(self, on_loss: OnLoss = "allow", *, away: bool = False, **teams: Team) -> None:
+        self.time = FakeTime(now=1_000_000.0)
+        self.shared = MemoryLimits(self.time.clock)
+        self.local = MemoryLimits(self.time.clock)
+        self.limiter = Limiter(Away() if away else self.shared, self.local, teams, on_loss, self.time.clock)
+
+    async def use(self, caller: Caller, tokens: int, spent: int | None = None) -> dict[str, str]:
+        """One request from its reservation to its settlement; its headers."""
+        reservation = await self.limiter.reserve(caller, ROUTE, tokens, 60.0)
+        self.limiter.settle(reservation, ROUTE, tokens if spent is None else spent)
+        await self.limiter.settled()
+        return dict(reservation.headers)
+
+
+async def test_no_limit() -> None:
+    """Where nothing is limited, no home is asked."""
+
+    assert {} == await House(away=True, on_loss="deny").use(caller(), 5)
+
+
+async def test_exactly_the_limit() -> None:
+    """As many requests pass as the limit says, and the next one is told how long to wait."""
+    house, limited = House(), caller(rates=Rates(rpm=3))
+    for _ in range(3):
+        await house.use(limited, 1)
+    with pytest.raises(errors.RateLimited) as caught:
+        await house.use(limited, 1)
+
+    assert "20000" == caught.value.headers["retry-after-ms"]
+
+
+async def test_waiting_suffices() -> None:
+    """A caller that waits as long as it was told passes."""
+    house, limited = House(), caller(rates=Rates(rpm=7))
+    for _ in range(7):
+        await house.use(limited, 1)
+    with pytest.raises(errors.RateLimited) as caught:
+        await house.use(limited, 1)
+    house.time.now += int(caught.value.headers["retry-after-ms"]) / 1000
+
+    assert "0" == (await house.use(limited, 1))["x-ratelimit-remaining-requests"]
+
+
+async def test_headers_of_a_refusal() -> None:
+    """A refusal tells the state of the limits, too."""
+    house, limited = House(), caller(rates=Rates(rpm=1))
+    await house.use(limited, 1)
+    with pytest.raises(errors.RateLimited) as caught:
+        await house.use(limited, 1)
+
+    assert ("1", "0", "1m0s") == tuple(
+        caught.value.headers[f"x-ratelimit-{name}-requests"] for name in ("limit", "remaining", "reset")
+    )
+
+
+@pytest.mark.parametrize(("spent", "left"), [(40, 60), (0, 100), (70, 30)])
+async def test_settled(spent: int, left: int) -> None:
+    """What was reserved and not used comes back; what was used beyond it is taken, too."""
+    house, limited = House(), caller(rates=Rates(tpm=100))
+    await house.use(limited, 50, spent)
+
+    assert str(left) == (await house.use(limited, 0))["x-ratelimit-remaining-tokens"]
+
+
+async def test_refusal_takes_nothing() -> None:
+    """What one limit refuses is taken from none."""
+    house, limited = House(), caller(rates=Rates(rpm=5, tpm=10))
+    with pytest.raises(errors.TokensRateLimited):
+        await house.use(limited, 11)
+
+    assert "4" == (await house.use(limited, 1))["x-ratelimit-remaining-requests"]
+
+
+async def test_concurrent() -> None:
+    """A request at a time is free again once it is settled."""
+    house, limited = House(), caller(rates=Rates(concurrent=1))
+    first = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    with pytest.raises(errors.RateLimited, match="1 requests at a time"):
+        await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    house.limiter.settle(first, ROUTE, 1)
+    await house.limiter.settled()
+
+    assert {} == await house.use(limited, 1)
+
+
+async def test_lease() -> None:
+    """A request that is never settled stops counting soon after its time is up."""
+    house, limited = House(), caller(rates=Rates(concurrent=1))
+    await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    house.time.now += 66
+
+    assert {} == await house.use(limited, 1)
+
+
+async def test_budget() -> None:
+    """A budget in dollars is spent by what tokens cost; the request that it does not cover is refused for good."""
+    house, limited = House(), caller(budget=Budget("total", nanos=10 * 2_000))
+    await house.use(limited, 6)
+    with pytest.raises(errors.QuotaExhausted, match=r"8e-06 USD are left of 2e-05 USD in all"):
+        await house.use(limited, 6)
+    await house.use(limited, 4)
+    with pytest.raises(errors.QuotaExhausted):
+        await house.use(limited, 1)
+
+
+async def test_budget_begins_anew() -> None:
+    """The next period has its own budget."""
+    house, limited = House(), caller(budget=Budget("day", tokens=5))
+    await house.use(limited, 5)
+    house.time.now += 86_400
+
+    assert {} == await house.use(limited, 5)
+
+
+async def test_team() -> None:
+    """The keys of a team share its limits."""
+    house = House(search=Team(Rates(rpm=1)))
+    await house.use(caller(team="search"), 1)
+    other = Caller("k2", "other", ("*",), team="search")
+    with pytest.raises(errors.RateLimited, match="this key's team"):
+        await house.use(other, 1)
+
+
+async def test_shadow() -> None:
+    """A shadow limit refuses nothing, and tells that it would have."""
+    house, limited = House(), caller(rates=Rates(rpm=1, shadow=True))
+    await house.use(limited, 1)
+    reservation = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+
+    assert ["requests:key:k1"] == list(reservation.shadowed)
+
+
+async def test_away_allowed() -> None:
+    """While the state is away, this process counts by itself."""
+    house, limited = House(away=True), caller(rates=Rates(rpm=1))
+    await house.use(limited, 1)
+    with pytest.raises(errors.RateLimited):
+        await house.use(limited, 1)
+
+
+async def test_away_denied() -> None:
+    """Where the operator wants it so, nobody is served uncounted."""
+    with pytest.raises(errors.StateUnavailable):
+        await House("deny", away=True).use(caller(rates=Rates(rpm=1)), 1)
+
+
+@pytest.mark.parametrize(("granted", "limits"), [({}, False), ({"rates": Rates(tpm=1)}, True)])
+def test_whether_limits_apply(granted: dict[str, Any], limits: bool) -> None:
+    """Tokens have to be counted beforehand only for those who have a limit."""
+
+    assert limits == House().limiter.limits(caller(**granted), ROUTE)
+
+
+async def test_exact_under_concurrency() -> None:
+    """Of 200 requests at once exactly those within the limit pass."""
+    house, limited = House(), caller(rates=Rates(rpm=37))
+    outcomes = await asyncio.gather(*(house.use(limited, 1) for _ in range(200)), return_exceptions=True)
+
+    assert 37 == sum(isinstance(outcome, dict) for outcome in outcomes)
