@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from gateway.model_shape import Positive, RatesShape, Shape
+from gateway.model_shape import Positive, RatesShape
+from gateway.shape import Shape
 
 ShortText = Annotated[str, StringConstraints(max_length=512)]
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway import tokens
 from gateway.backends import Local, Remote
 from gateway.config import ModelConfig, TargetConfig
+from gateway.credentials import ANSWER_BYTES, BearerToken, Credentials, Signature
 from gateway.routing import Backend, Route, Target
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
 from providers import PROVIDERS
-from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider
+from providers.aws_signature import AwsKeys
+from providers.base import Endpoint, Engine, EngineError, Fault, LocalProvider, Provider, Request, Response
+from providers.token_grants import Grant
 
 
 class BuildError(Exception):
@@ -30,7 +35,32 @@ class Engines:
         return self._loaded[key]
 
 
-def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
+class TokenSources:
+    """Each token once, however many targets send it. `clock` is the event loop's, `now` in seconds since 1970."""
+
+    def __init__(self, upstream: Upstream, clock: Callable[[], float], now: Callable[[], float]) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._now = now
+        self._kept: dict[tuple[Grant, Via], BearerToken] = {}
+
+    def credentials(self, target: TargetConfig) -> Credentials | None:
+        """Raises OSError or ValueError when the way to the token endpoint cannot be used."""
+        grant = target.credentials
+        if grant is None:
+            return None
+        if isinstance(grant, AwsKeys):
+            return Signature(grant, target.region or "", self._now)
+        via = Via(target.token_proxy, target.ca_file)
+        self._upstream.pool(via)
+
+        async def fetch(request: Request, deadline: float) -> Response | Fault:
+            return await self._upstream.send(request, via, deadline, ANSWER_BYTES)
+
+        return self._kept.setdefault((grant, via), BearerToken(grant, fetch, self._clock, self._now))
+
+
+def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources) -> Route:
     owned = set(OWN_FIELDS)
     for target in model.targets:
         provider = PROVIDERS[target.provider]
@@ -41,7 +71,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
         space=model.space,
         dimensions=model.dimensions,
         limits=model.limits,
-        targets=[_target(target, model, engines, upstream) for target in model.targets],
+        targets=[_target(target, model, engines, upstream, sources) for target in model.targets],
         tokenizer=model.tokenizer,
         tokenizer_known=model.tokenizer_known,
         client_tokens=model.client_tokens,
@@ -57,7 +87,9 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream) -> Route:
     )
 
 
-def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream) -> Target:
+def _target(
+    target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources
+) -> Target:
     provider = PROVIDERS[target.provider]
     backend: Backend
     where = f"models.{model.alias}: target `{target.name}`"
@@ -76,9 +108,10 @@ def _target(target: TargetConfig, model: ModelConfig, engines: Engines, upstream
         via = Via(target.proxy, target.ca_file)
         try:
             upstream.pool(via)
+            credentials = sources.credentials(target)
         except (OSError, ValueError) as error:
             raise BuildError(f"{where}: its `proxy` or `ca_file` cannot be used ({type(error).__name__}).") from None
-        backend = Remote(provider, _endpoint(target), upstream, via, target.max_concurrency)
+        backend = Remote(provider, _endpoint(target), upstream, via, target.max_concurrency, credentials)
     return Target(
         name=target.name,
         provider=target.provider,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from gateway.credentials import Credentials, Nothing
 from gateway.routing import Load
 from gateway.slots import Slots
 from gateway.upstream import Upstream, Via
-from providers.base import EmbedCall, Embeddings, Endpoint, Engine, Fault, FaultKind, Provider, Response
+from providers.base import EmbedCall, Embeddings, Endpoint, Engine, Fault, FaultKind, Provider, Request, Response
 
 INLINE_BYTES: Final = 8_192
 """About 2,000 tokens: a static model embeds them in a millisecond, less than a thread's round trip would disturb."""
@@ -24,15 +25,21 @@ class Remote:
     """A provider's service at one endpoint."""
 
     def __init__(
-        self, provider: Provider, endpoint: Endpoint, upstream: Upstream, via: Via, max_concurrency: int
+        self,
+        provider: Provider,
+        endpoint: Endpoint,
+        upstream: Upstream,
+        via: Via,
+        max_concurrency: int,
+        credentials: Credentials | None = None,
     ) -> None:
         self._provider = provider
         self._endpoint = endpoint
         self._upstream = upstream
         self._via = via
         self._slots = Slots(max_concurrency)
-        words = [word for value in (endpoint.api_key or "", *endpoint.headers.values()) for word in value.split()]
-        self._secrets = sorted({word for word in words if len(word) >= SHORTEST_SECRET}, key=len, reverse=True)
+        self._credentials = credentials or Nothing()
+        self._secrets = (endpoint.api_key or "", *endpoint.headers.values(), *self._credentials.secrets)
 
     @property
     def load(self) -> Load:
@@ -44,15 +51,26 @@ class Remote:
                 return Fault(FaultKind.NO_SLOT, "no slot became free in time")
             most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
             request = self._provider.build_request(call, self._endpoint)
-            answer = await self._upstream.send(request, self._via, deadline, most)
-        return self._parsed(answer) if isinstance(answer, Response) else answer
+            sent, answer = await self._exchange(request, deadline, most)
+            if isinstance(answer, Response) and answer.status == 401 and self._credentials.refused(sent):
+                sent, answer = await self._exchange(request, deadline, most)
+        return self._parsed(answer, sent) if isinstance(answer, Response) else answer
 
-    def _parsed(self, answer: Response) -> Embeddings | Fault:
+    async def _exchange(self, request: Request, deadline: float, most: int) -> tuple[Request, Response | Fault]:
+        """The request as it was sent, and what came of it."""
+        authorized = await self._credentials.authorized(request, deadline)
+        if isinstance(authorized, Fault):
+            return request, authorized
+        return authorized, await self._upstream.send(authorized, self._via, deadline, most)
+
+    def _parsed(self, answer: Response, sent: Request) -> Embeddings | Fault:
         if 200 <= answer.status < 300:
             return self._provider.parse_response(answer)
         fault = self._provider.parse_error(answer)
+        values = (*self._secrets, sent.headers.get("authorization", ""))
+        words = {word for value in values for word in value.split() if len(word) >= SHORTEST_SECRET}
         message = fault.message
-        for secret in self._secrets:
+        for secret in sorted(words, key=len, reverse=True):
             message = message.replace(secret, "[hidden]")
         return Fault(fault.kind, message, fault.status, fault.retry_after, fault.item)
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from gateway import assembly, entrance
 from gateway.admin import Admin
 from gateway.app import application
-from gateway.assembly import Engines
+from gateway.assembly import Engines, TokenSources
 from gateway.config import Config
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
@@ -54,8 +54,8 @@ def house(config: Config) -> House:
 
 def gateway(config: Config, upstream: Upstream) -> Gateway:
     """The routes with their backends, without the state that only callers need. Raises BuildError."""
-    engines = Engines()
-    routes = [assembly.route(model, engines, upstream) for model in config.models]
+    engines, sources = Engines(), TokenSources(upstream, _loop_clock, time.time)
+    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
     return Gateway(
         routes=Routes(routes),
         counters={route.tokenizer: assembly.counter(route) for route in routes},

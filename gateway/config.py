@@ -13,7 +13,9 @@ from gateway.claims import Issuer
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
+from providers.aws_signature import AwsKeys
 from providers.base import InputType, Limits
+from providers.token_grants import Grant
 
 
 class ConfigError(Exception):
@@ -53,9 +55,13 @@ class TargetConfig:
     path: str | None
     base_url: str | None
     api_key: str | None = field(repr=False)
+    credentials: Grant | AwsKeys | None
+    """What it authorizes itself with in place of a key."""
     headers: Mapping[str, str] = field(repr=False)
     extra_body: Mapping[str, Any] = field(repr=False)
     proxy: str | None = field(repr=False)
+    token_proxy: str | None = field(repr=False)
+    """The way to where its tokens are bought."""
     ca_file: str | None
     weight: float
     priority: int

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from gateway.document import Path
 
-_UNIONS: Final = frozenset({"audience", "client_extra", "expires"})
+_UNIONS: Final = frozenset({"audience", "client_extra", "credentials", "expires"})
 """Keys with alternatives: pydantic puts an alternative's name into the path behind them."""
 
 _SENTENCES: Final[Mapping[str, str]] = {
@@ -40,6 +40,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "too_short": "must hold at least {min_length}",
     "datetime_type": "must be a date like 2027-01-31",
     "datetime_from_date_parsing": "must be a date like 2027-01-31",
+    "union_tag_not_found": "its `kind` is missing",
+    "union_tag_invalid": "its `kind` must be one of {expected_tags}",
     "value_error": "{error}",
 }
 
@@ -52,7 +54,7 @@ def read(error: ValidationError, shape: type[BaseModel]) -> Iterator[tuple[Path,
     for fault in faults:
         path = _path(fault["loc"])
         if fault["type"] == "extra_forbidden":
-            path, sentence = _unknown_key(str(path[-1]), path[:-1], _keys_at(shape, path[:-1]))
+            path, sentence = _unknown_key(str(path[-1]), path[:-1], _keys_at(shape, fault["loc"][:-1]))
         else:
             sentence = _SENTENCES.get(fault["type"], "is not of the right kind").format(**fault.get("ctx", {}))
         if path not in seen:
@@ -81,9 +83,22 @@ def _keys_at(shape: type[BaseModel], path: Path) -> list[str]:
         if isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(step))
             current = field.annotation if field else None
-        else:  # a list's index or a mapping's key: what it holds
-            arguments = getattr(current, "__args__", ())
-            current = arguments[-1] if arguments else None
+        else:  # a kind among several; else a list's index or a mapping's key: what it holds
+            arguments = get_args(current)
+            current = _of_kind(current, step) or (arguments[-1] if arguments else None)
     if isinstance(current, type) and issubclass(current, BaseModel):
         return list(current.model_fields)
     return []
+
+
+def _of_kind(union: Any, kind: str | int) -> type[BaseModel] | None:
+    """The one of several shapes whose `kind` this is."""
+    for member in get_args(union):
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            field = member.model_fields.get("kind")
+            found = member if field is not None and kind in get_args(field.annotation) else None
+        else:
+            found = _of_kind(member, kind)
+        if found is not None:
+            return found
+    return None

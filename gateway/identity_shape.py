@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from gateway import checks
-from gateway.model_shape import RatesShape, Shape
+from gateway.model_shape import RatesShape
 from gateway.quantities import Duration
+from gateway.shape import Shape
 from gateway.signatures import Algorithm
 
 Claim = Annotated[str, Field(min_length=1, max_length=200)]

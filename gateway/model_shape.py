@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
 from gateway import checks
+from gateway.credential_shape import CredentialsShape
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
+from gateway.shape import Shape
 from providers import PROVIDERS
 from providers.base import InputType
 
@@ -32,10 +34,6 @@ ModelName = Annotated[str, AfterValidator(checks.model_name)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]
 HeaderValue = Annotated[SecretStr, inside(checks.header_value)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class DimensionsShape(Shape):
@@ -121,6 +119,8 @@ class TargetShape(Shape):
     """The provider's key: `${NAME}` takes it from the environment."""
     api_key_file: str | None = None
     """A file that holds the provider's key."""
+    credentials: CredentialsShape | None = None
+    """What tokens are bought or requests signed with, in place of a key; `proxy` and `ca_file` hold for buying, too."""
     api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,50}$")] | None = None
     """Version of the service's interface, for providers that ask for one."""
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,50}$")] | None = None

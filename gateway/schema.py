@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from gateway import checks
 from gateway.access_shape import GrantShape, TeamShape
 from gateway.identity_shape import JwtShape
-from gateway.model_shape import ModelName, ModelShape, Shape, inside
+from gateway.model_shape import ModelName, ModelShape, inside
 from gateway.quantities import Duration, Size
+from gateway.shape import Shape
 
 
 class ServerShape(Shape):

@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import checks, proxies, role_rules
+from gateway import checks, credential_rules, proxies, role_rules
 from gateway.config import TargetConfig
 from gateway.document import Path
 from gateway.model_shape import BatchShape, CatalogFacts, ModelShape, TargetShape
@@ -15,8 +15,8 @@ from providers import PROVIDERS
 from providers.base import Limits, LocalProvider, Provider
 
 _OF_SERVICES: Final = (
-    *("base_url", "api_key", "api_key_file", "api_version", "region", "project", "proxy", "ca_file"),
-    *("extra_body", "headers", "base64", "batch"),
+    *("base_url", "api_key", "api_key_file", "credentials", "api_version", "region", "project"),
+    *("proxy", "ca_file", "extra_body", "headers", "base64", "batch"),
 )
 
 
@@ -78,6 +78,7 @@ def _target(
     takes_ids = isinstance(provider, Provider) and provider.token_ids
     if shape.token_ids and not takes_ids:
         reading.problem((*path, "token_ids"), "this provider takes no token ids")
+    credentials = credential_rules.credentials(reading, shape, path)
     same_tokens = takes_ids and is_at_home(shape) and facts is not None and facts.tokenizer == model.client_tokens
     return TargetConfig(
         name=shape.name or f"{shape.provider}-{index}",
@@ -85,10 +86,12 @@ def _target(
         model=shape.model or alias,
         path=shape.path if shape.path in (None, "wordllama") else str(reading.file(shape.path)),
         base_url=base_url,
-        api_key=_api_key(reading, shape, path),
+        api_key=credential_rules.api_key(reading, shape, path),
+        credentials=credentials,
         headers={name: value.get_secret_value() for name, value in shape.headers.items()},
         extra_body=shape.extra_body,
-        proxy=shape.proxy.get_secret_value() if shape.proxy else _environment_proxy(reading, base_url, path),
+        proxy=_proxy(reading, shape, base_url, path),
+        token_proxy=_proxy(reading, shape, getattr(credentials, "url", None), path),
         ca_file=_ca_file(reading, shape, path),
         weight=shape.weight,
         priority=shape.priority,
@@ -139,21 +142,6 @@ def _limits(shape: TargetShape, facts: CatalogFacts | None) -> Limits:
     )
 
 
-def _api_key(reading: Reading, shape: TargetShape, path: Path) -> str | None:
-    if shape.api_key is not None and shape.api_key_file is not None:
-        reading.problem((*path, "api_key_file"), "stands beside `api_key`; give one of them")
-    key, place = None, (*path, "api_key")
-    if shape.api_key is not None:
-        key = shape.api_key.get_secret_value()
-    elif shape.api_key_file is not None:
-        place = (*path, "api_key_file")
-        key = reading.text_of(shape.api_key_file, place)
-    if key is not None and not (key and key.isascii() and key.isprintable() and " " not in key):
-        reading.problem(place, "is empty, or holds blanks or characters that no key has")
-        return None
-    return key
-
-
 def _ca_file(reading: Reading, shape: TargetShape, path: Path) -> str | None:
     if shape.ca_file is None:
         return None
@@ -167,7 +155,10 @@ def _host(url: str | None) -> str:
     return urllib.parse.urlsplit(url or "").hostname or ""
 
 
-def _environment_proxy(reading: Reading, url: str | None, path: Path) -> str | None:
+def _proxy(reading: Reading, shape: TargetShape, url: str | None, path: Path) -> str | None:
+    """The target's own, or the environment's for this URL."""
+    if shape.proxy is not None:
+        return shape.proxy.get_secret_value()
     proxy = proxies.for_url(url, reading.environ)
     if proxy is not None:
         try:

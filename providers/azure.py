@@ -18,7 +18,7 @@ DIALECT: Final = Dialect(version="openai/v1", user_field="user")
 
 
 def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
-    """A token of Entra comes as an `authorization` among the target's headers, and there is no key then."""
+    """Without a key there is an `authorization`, laid among the headers later: a token of Entra."""
     body, url = DIALECT.body(call, endpoint), DIALECT.url(endpoint)
     if endpoint.api_version is not None:
         del body["model"]  # the path names it
@@ -41,4 +41,6 @@ AZURE: Final = DIALECT.provider(
     limits=Limits(inputs=2048, request_tokens=300_000),  # as OpenAI's since the API versions of 2024
     token_ids=True,
     base64=True,
+    key_header="api-key",
+    credentials=frozenset({"entra"}),
 )

@@ -14,6 +14,8 @@ TokenIds = list[int]
 Input = str | TokenIds
 InputType = Literal["query", "document", "classification", "clustering", "similarity"]
 """What a vector is for, in the gateway's words; each provider has its own."""
+CredentialKind = Literal["google", "ibm", "entra", "aws"]
+"""Credentials that are no key to be sent: three buy a bearer token, and AWS's sign each request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,10 @@ class Provider:
     """Whether it refuses a call that names no input type."""
     needs: frozenset[Literal["region", "project"]] = frozenset()
     """Fields of `Endpoint` without which no request can be built. A `{region}` in the base URL is filled from them."""
+    key_header: str = "authorization"
+    """The header, in lower case, that a key goes out in."""
+    credentials: frozenset[CredentialKind] = frozenset()
+    """Other credentials that it takes in place of a key. Its requests without a key have no `authorization` then."""
 
 
 class Engine(Protocol):

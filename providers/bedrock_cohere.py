@@ -34,5 +34,6 @@ BEDROCK_COHERE_V4: Final = Provider(
     roles=frozenset(cohere_shape.ROLES),
     needs_role=True,
     needs=bedrock_shape.NEEDS,
+    credentials=bedrock_shape.CREDENTIALS,
 )
 BEDROCK_COHERE: Final = replace(BEDROCK_COHERE_V4, name="bedrock-cohere", shortens=False)

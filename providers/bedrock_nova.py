@@ -47,4 +47,5 @@ BEDROCK_NOVA: Final = Provider(
     roles=frozenset(ROLES),
     needs_role=True,
     needs=bedrock_shape.NEEDS,
+    credentials=bedrock_shape.CREDENTIALS,
 )

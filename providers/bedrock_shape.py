@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from providers import errors_shape
-from providers.base import EmbedCall, Endpoint, Fault, FaultKind, Request, Response
+from providers.base import CredentialKind, EmbedCall, Endpoint, Fault, FaultKind, Request, Response
 from providers.native_shape import header_tokens, root
 from providers.openai_shape import post
 
 BASE_URL: Final = "https://bedrock-runtime.{region}.amazonaws.com"
 NEEDS: Final[frozenset[Literal["region", "project"]]] = frozenset({"region"})
+CREDENTIALS: Final[frozenset[CredentialKind]] = frozenset({"aws"})
 
 KINDS: Final[Mapping[str, FaultKind]] = {
     "ServiceQuotaExceeded": FaultKind.EXHAUSTED,  # a 400

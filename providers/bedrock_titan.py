@@ -36,5 +36,6 @@ BEDROCK_TITAN: Final = Provider(
     base_url=bedrock_shape.BASE_URL,
     limits=Limits(inputs=1),
     needs=bedrock_shape.NEEDS,
+    credentials=bedrock_shape.CREDENTIALS,
 )
 BEDROCK_TITAN_V1: Final = replace(BEDROCK_TITAN, name="bedrock-titan-v1", shortens=False)

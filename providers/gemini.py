@@ -45,4 +45,5 @@ GEMINI: Final = Provider(
     base_url="https://generativelanguage.googleapis.com",
     limits=Limits(inputs=100, request_bytes=3_000_000),  # the body may have 4 MiB, with escapes and wrapping
     roles=frozenset(google_shape.ROLES),
+    key_header="x-goog-api-key",
 )

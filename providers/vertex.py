@@ -1,4 +1,4 @@
-"""Google's Vertex AI, whose bearer tokens are fetched elsewhere.
+"""Google's Vertex AI, whose bearer tokens are bought with a service account's key, or come as a key.
 
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
 
@@ -80,6 +80,7 @@ VERTEX: Final = Provider(
     limits=Limits(inputs=1),
     roles=frozenset(google_shape.ROLES),
     needs=frozenset({"region", "project"}),
+    credentials=frozenset({"google"}),
 )
 VERTEX_EMBED_CONTENT: Final = replace(
     VERTEX,

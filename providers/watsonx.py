@@ -1,4 +1,4 @@
-"""IBM watsonx.ai, whose bearer tokens are fetched elsewhere.
+"""IBM watsonx.ai, whose bearer tokens are bought with an API key of IBM's cloud, or come as a key.
 
 https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings
 
@@ -39,4 +39,5 @@ WATSONX: Final = Provider(
     limits=Limits(inputs=1000),  # what clients assume; a cap is not documented
     shortens=False,
     needs=frozenset({"project"}),
+    credentials=frozenset({"ibm"}),
 )

@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "addresses", "signatures"},
-    {"inputs", "dimensions", "failures"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "addresses", "signatures"},
+    {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
     {"access_shape", "identity_shape"},
@@ -22,7 +22,7 @@ GATEWAY_ORDER = [
     {"claims", "minted"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules", "access_rules"},
+    {"role_rules", "access_rules", "credential_rules"},
     {"target_rules", "identity_rules"},
     {"model_rules"},
     {"loading"},
@@ -34,8 +34,9 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry"},
-    {"backends", "dispatch", "logs"},
+    {"record", "upstream", "retry", "logs"},
+    {"credentials"},
+    {"backends", "dispatch"},
     {"ledger", "keys", "known_keys", "key_sets"},
     {"service", "reports", "minting", "oidc"},
     {"authentication"},
@@ -53,8 +54,8 @@ GATEWAY_ORDER = [
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "local.safetensors", "local.vocabulary"},
-    {"openai_shape", "local.pooling"},
+    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary"},
+    {"openai_shape", "token_grants", "local.pooling"},
     {"native_shape"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
@@ -67,9 +68,11 @@ PROVIDERS_ORDER = [
 
 # Who may import what does not come with Python.
 DOORS = {
+    "botocore": {"providers.aws_signature"},
     "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys", "gateway.commands.usage"},
+    "cryptography": {"providers.token_grants"},
     "httpx": {"gateway.upstream"},
-    "jwt": {"gateway.signatures"},
+    "jwt": {"gateway.signatures", "providers.token_grants"},
     "numpy": {
         "gateway.contract",
         "providers.codec",
@@ -80,8 +83,9 @@ DOORS = {
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
-        *("gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
-        *("gateway.faults_of_shape", "gateway.reading", "gateway.keys", "gateway.identity_shape"),
+        *("gateway.shape", "gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
+        *("gateway.credential_shape", "gateway.credential_rules", "gateway.faults_of_shape", "gateway.reading"),
+        *("gateway.keys", "gateway.identity_shape"),
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),

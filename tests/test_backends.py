@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.backends import INLINE_BYTES, Local, Remote
+from gateway.credentials import Credentials
 from gateway.routing import Load
 from gateway.upstream import Upstream, Via
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
@@ -170,6 +172,93 @@ async def test_hanging_up_frees_the_slot() -> None:
     await asyncio.wait([running])
 
     assert Load(waiting=0, running=0, slots=2) == backend.load
+
+
+# ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FakeCredentials:
+    """Hands out `tokens` one after the other, the last one for ever; a new one after each refusal."""
+
+    secrets = ("S3cret-of-the-target",)
+
+    def __init__(self, *tokens: str, fault: Fault | None = None) -> None:
+        self._tokens = list(tokens)
+        self._fault = fault
+
+    async def authorized(self, request: Request, deadline: float) -> Request | Fault:
+        if self._fault is not None:
+            return self._fault
+        return dataclasses.replace(request, headers={**request.headers, "authorization": f"Bearer {self._tokens[0]}"})
+
+    def refused(self, request: Request) -> bool:
+        del self._tokens[0]
+        return bool(self._tokens)
+
+
+class Guarded(FakeUpstream):
+    """Answers one token rightly, and quotes every other one."""
+
+    def __init__(self, right: str) -> None:
+        super().__init__(response(200, RIGHT))
+        self._right = right
+
+    @property
+    def tokens(self) -> list[str]:
+        return [request.headers["authorization"].removeprefix("Bearer ") for request, *_ in self.sent]
+
+    async def send(self, request: Request, via: Via, deadline: float, max_answer: int) -> Response | Fault:
+        answer = await super().send(request, via, deadline, max_answer)
+        if self.tokens[-1] == self._right:
+            return answer
+        return response(401, {"error": f"{self.tokens[-1]} is not S3cret-of-the-target"})
+
+
+def authorized(upstream: Upstream, credentials: Credentials) -> Remote:
+    return Remote(OPENAI, Endpoint("https://host/v1"), upstream, VIA, 2, credentials)
+
+
+async def test_authorized() -> None:
+    """A request is sent as its credentials make it."""
+    upstream = Guarded("token-number-1")
+    outcome = await authorized(upstream, FakeCredentials("token-number-1")).embed(CALL, soon())
+
+    assert (Embeddings([vector(1, 2), vector(3, 4)], [0, 1], 2), ["token-number-1"]) == (outcome, upstream.tokens)
+
+
+async def test_refused_once() -> None:
+    """With credentials that may have expired, a refused call is tried once more with new ones."""
+    upstream = Guarded("token-number-2")
+    outcome = await authorized(upstream, FakeCredentials("token-number-1", "token-number-2", "token-number-3")).embed(
+        CALL, soon()
+    )
+
+    assert (True, ["token-number-1", "token-number-2"]) == (isinstance(outcome, Embeddings), upstream.tokens)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "tried"),
+    [(["token-number-1"], 1), (["token-number-1", "token-number-2", "token-number-3"], 2)],
+    ids=["no other", "others"],
+)
+async def test_refused(tokens: list[str], tried: int) -> None:
+    """A call is tried no third time, and what was refused is hidden."""
+    upstream = Guarded("another")
+    outcome = await authorized(upstream, FakeCredentials(*tokens)).embed(CALL, soon())
+
+    assert Fault(FaultKind.MISCONFIGURED, "[hidden] is not [hidden]", 401, 3.0) == outcome
+    assert tried == len(upstream.sent)
+
+
+async def test_no_credentials() -> None:
+    """Without credentials nothing is sent, and the target is not at fault for its answer."""
+    upstream = FakeUpstream(response(200, RIGHT))
+    fault = Fault(FaultKind.OVERLOADED, "no token", 503, 1.0)
+
+    assert (fault, []) == (
+        await authorized(upstream, FakeCredentials(fault=fault)).embed(CALL, soon()),
+        upstream.sent,
+    )
 
 
 # ── an engine ─────────────────────────────────────────────────────────────────────────────────────────────────────

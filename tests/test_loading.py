@@ -562,7 +562,7 @@ def test_example() -> None:
     """The example loads on a machine where nothing is set."""
     config = load(EXAMPLE, {})
 
-    expected = ["local-small", "text-embedding-3-small", "embed-v4.0", "ada-002", "bge-m3"]
+    expected = ["local-small", "text-embedding-3-small", "embed-v4.0", "ada-002", "ada-002-by-entra", "bge-m3"]
     assert expected == [one.alias for one in config.models]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import jwt
 import pytest
 
-from gateway import oidc
+from gateway import oidc, signatures
 from gateway.auth import Caller, Refused
 from gateway.claims import Issuer
 from gateway.errors import UpstreamUnavailable
 from gateway.key_sets import KeySet
 from gateway.oidc import REMEMBER_SECONDS, TokenVerifier
-from gateway.signatures import Algorithm
+from gateway.signatures import PublicKey, Token
 from providers.base import Fault, FaultKind, Response
 from tests.fakes.clock import FakeTime
 from tests.fakes.issuer import AUDIENCE, FakeIssuer, jwk_of, private_key
@@ -229,13 +229,13 @@ async def test_allowed_for_one_issuer(issuer: FakeIssuer, time: FakeTime) -> Non
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The algorithms of the signatures that were checked."""
     done: list[str] = []
-    check = oidc.signatures.is_signed
+    check = signatures.is_signed
 
-    def counting(token: Any, key: Any, algorithm: Algorithm) -> bool:
+    def counting(token: Token, key: PublicKey, algorithm: str) -> bool:
         done.append(algorithm)
         return check(token, key, algorithm)
 
-    monkeypatch.setattr(oidc.signatures, "is_signed", counting)
+    monkeypatch.setattr(signatures, "is_signed", counting)
     return done
 
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import gateway
-from gateway import access_shape, model_shape, schema
+from gateway import access_shape, credential_shape, model_shape, schema
 from providers import PROVIDERS
 
 TARGET = {"provider": "openai"}
@@ -33,6 +33,10 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (model_shape.Facts, {}),
     (model_shape.CatalogFacts, {}),
     (model_shape.TargetShape, TARGET),
+    (credential_shape.GoogleShape, {"kind": "google", "service_account_file": "sa.json"}),
+    (credential_shape.IbmShape, {"kind": "ibm"}),
+    (credential_shape.EntraShape, {"kind": "entra", "tenant": "acme.com", "client_id": "app-1"}),
+    (credential_shape.AwsShape, {"kind": "aws", "access_key_id": "AKID"}),
 ]
 
 
@@ -145,6 +149,10 @@ def test_target_keys(key: str, value: object, expected: bool) -> None:
         ("api_key", "S3cret"),
         ("proxy", "http://user:S3cret@proxy:3128"),
         ("headers", {"X-Token": "S3cret"}),
+        ("credentials", {"kind": "ibm", "api_key": "S3cret"}),
+        ("credentials", {"kind": "entra", "tenant": "t", "client_id": "c", "client_secret": "S3cret"}),
+        ("credentials", {"kind": "aws", "access_key_id": "A", "secret_access_key": "S3cret"}),
+        ("credentials", {"kind": "aws", "access_key_id": "A", "session_token": "S3cret"}),
     ],
 )
 def test_secrets_hide(field: str, value: object) -> None:
