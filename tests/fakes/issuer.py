@@ -33,7 +33,7 @@ PRIVATE: Final = {
     "Ed448": ed448.Ed448PrivateKey.generate,
 }
 
-Answer = Callable[[Send], Awaitable[None]]
+Answer = Callable[[Receive, Send], Awaitable[None]]
 
 
 def private_key(algorithm: str, number: int = 0) -> Any:
@@ -59,7 +59,7 @@ def jwk_of(private: Any) -> dict[str, Any]:
 
 
 def reply(status: int, body: bytes, headers: dict[str, str] | None = None) -> Answer:
-    async def answer(send: Send) -> None:
+    async def answer(receive: Receive, send: Send) -> None:
         told = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
         raw = [(name.encode(), value.encode()) for name, value in told.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
@@ -134,9 +134,9 @@ class FakeIssuer:
         self.fetches += 1
         self._faults += _faults_of(scope, await receive())
         if self._answers:
-            await self._answers.pop(0)(send)
+            await self._answers.pop(0)(receive, send)
             return
-        await reply(200, json.dumps(self.jwks()).encode(), self.headers)(send)
+        await reply(200, json.dumps(self.jwks()).encode(), self.headers)(receive, send)
 
 
 def _faults_of(scope: Scope, message: Any) -> list[str]:
