@@ -1,6 +1,7 @@
 """Whether inputs fit a route's limits: token ids are read, prompts put around texts, tokens counted where it decides.
 
-Counting is exact only for inputs whose byte length cannot tell; an estimate never refuses anything.
+Counting is exact only for inputs whose byte length cannot tell. An estimate refuses nothing, unless a backend might cut
+without a word what is too long: then it has a limit of its own, far below the real one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from gateway.errors import ContextLengthExceeded, InvalidRequest, TooManyTokens
 from gateway.routing import Route
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
-from providers.base import Input, InputType, Limits, TokenIds
+from providers.base import Input, InputType, TokenIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,18 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
     else:
         most = route.limits.input_tokens if decides and counter.name == route.client_tokens else None
         inputs, cut_items = _from_token_ids(cast("Sequence[TokenIds]", inputs), role, route, most)
-    return Admitted(inputs, await _sizes(inputs, route.limits, counter, decides=decides), cut_items)
+    _check_chars(inputs, route.limits.input_chars)
+    return Admitted(inputs, await _sizes(inputs, route, counter, decides=decides), cut_items)
+
+
+def _check_chars(inputs: Sequence[Input], most: int | None) -> None:
+    for item, text in enumerate(inputs):
+        if most is not None and isinstance(text, str) and len(text) > most:
+            raise ContextLengthExceeded(
+                f"`input[{item}]` has {len(text)} characters; this model takes at most {most} in one input. "
+                "Split it into shorter ones.",
+                param="input",
+            )
 
 
 def _prompted(texts: Sequence[str], role: InputType | None, route: Route) -> Sequence[str]:
@@ -84,30 +96,31 @@ def _from_token_ids(
     return (_prompted(texts, role, route) if texts else lists), cut_items
 
 
-async def _sizes(inputs: Sequence[Input], limits: Limits, counter: Counter, *, decides: bool) -> Sequence[int]:
+async def _sizes(inputs: Sequence[Input], route: Route, counter: Counter, *, decides: bool) -> Sequence[int]:
     """Bounds first: most requests are admitted by the length of their bytes, and none is counted without need.
 
-    Unless the count `decides`, being exact in the model's own tokens, nothing is refused.
+    Unless the count `decides`, being exact in the model's own tokens, only the limit of estimates refuses.
     """
     sizes = _Sizes(inputs, counter)
     await sizes.count(sizes.unbounded)
-    if not decides:
-        return sizes.tokens
-    if limits.input_tokens is not None:
-        over = sizes.over(limits.input_tokens)
+    most = route.limits.input_tokens if decides else route.most_estimated
+    if most is not None:
+        too_long = _too_long if decides else _perhaps_too_long
+        over = sizes.over(most)
         for item in over:
-            if sizes.least(item) > limits.input_tokens:
-                raise _too_long(item, f"at least {sizes.least(item)}", limits.input_tokens, counter)
+            if sizes.least(item) > most:
+                raise too_long(item, f"at least {sizes.least(item)}", most, counter)
         for item in over:  # one by one: the first that is too long ends it
             await sizes.count([item])
-            if sizes.tokens[item] > limits.input_tokens:
-                raise _too_long(item, str(sizes.tokens[item]), limits.input_tokens, counter)
-    if limits.request_tokens is not None and sum(sizes.tokens) > limits.request_tokens:
+            if sizes.tokens[item] > most:
+                raise too_long(item, str(sizes.tokens[item]), most, counter)
+    most = route.limits.request_tokens
+    if decides and most is not None and sum(sizes.tokens) > most:
         await sizes.count(range(len(inputs)))
-        if sum(sizes.tokens) > limits.request_tokens:
+        if sum(sizes.tokens) > most:
             raise TooManyTokens(
                 f"The inputs have {sum(sizes.tokens)} tokens in all ({counter.name}); this model takes at most "
-                f"{limits.request_tokens} in one request. Send them in several requests.",
+                f"{most} in one request. Send them in several requests.",
                 param="input",
             )
     return sizes.tokens
@@ -144,6 +157,15 @@ class _Sizes:
 def _too_long(item: int, tokens_found: str, limit: int, counter: Counter) -> ContextLengthExceeded:
     return ContextLengthExceeded(
         f"`input[{item}]` has {tokens_found} tokens ({counter.name}); this model takes at most {limit} in one input. "
+        "Split it into shorter ones.",
+        param="input",
+    )
+
+
+def _perhaps_too_long(item: int, tokens_found: str, most: int, counter: Counter) -> ContextLengthExceeded:
+    return ContextLengthExceeded(
+        f"`input[{item}]` has {tokens_found} tokens by an estimate ({counter.name}, which is not this model's own "
+        f"tokenizer); at most {most} are let through, because what is too long could be cut without a word. "
         "Split it into shorter ones.",
         param="input",
     )

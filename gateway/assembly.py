@@ -74,16 +74,18 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         targets=[_target(target, model, engines, upstream, sources) for target in model.targets],
         tokenizer=model.tokenizer,
         tokenizer_known=model.tokenizer_known,
+        most_estimated=model.most_estimated,
         client_tokens=model.client_tokens,
         passes_token_ids=all(target.token_ids for target in model.targets),
         prompts=model.prompts,
         input_types=model.input_types,
         default_input_type=model.default_input_type,
+        unit_length=model.unit_length,
         normalize=model.normalize,
+        price=model.price,
         client_extra=model.client_extra,
         owned=frozenset(owned),
         rates=model.rates,
-        price=model.price,
     )
 
 
@@ -133,6 +135,7 @@ def _endpoint(target: TargetConfig) -> Endpoint:
         api_version=target.api_version,
         region=target.region,
         project=target.project,
+        space_id=target.space_id,
         headers=target.headers,
         extra_body=target.extra_body,
         base64=target.base64,

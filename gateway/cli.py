@@ -69,8 +69,13 @@ def check(file: pathlib.Path | None) -> None:
     for model in loaded.models:
         targets = ", ".join(f"{target.name} ({target.provider}: {target.model})" for target in model.targets)
         click.echo(f"{model.alias}: space {model.space}, {model.dimensions}, targets {targets}")
-    count = len(loaded.models)
-    click.echo(f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}.")
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    count, warned = len(loaded.models), len(loaded.warnings)
+    click.echo(
+        f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}"
+        f"{f', {warned} warning' if warned else ''}{'s' if warned > 1 else ''}."
+    )
 
 
 @main.command(name="schema")

@@ -28,6 +28,7 @@ def entry(name: str, route: Route, *, created: int, show_targets: bool) -> dict[
         "max_input_tokens": route.limits.input_tokens,
         "tokenizer": route.tokenizer.rpartition("/")[2],
         "space": route.space,
+        "unit_length": True if route.normalize else route.unit_length,
         "input_types": [role for role in INPUT_TYPES if role in route.input_types],
     }
 

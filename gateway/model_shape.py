@@ -61,6 +61,8 @@ class RatesShape(Shape):
 class LimitsShape(Shape):
     input_tokens: Positive | None = None
     """Most tokens in one input."""
+    input_chars: Positive | None = None
+    """Most characters in one input."""
     inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] | None = None
     """Most inputs in one request."""
     request_tokens: Positive | None = None
@@ -82,7 +84,7 @@ class BatchShape(Shape):
 
 class PriceShape(Shape):
     input: Annotated[float, Field(ge=0, le=1_000_000)]
-    """US dollars for a million tokens."""
+    """USD per million tokens."""
 
 
 class Facts(Shape):
@@ -94,8 +96,10 @@ class Facts(Shape):
     limits: LimitsShape = LimitsShape()
     tokenizer: str | None = None
     """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
+    unit_length: bool | None = None
+    """Whether the backends' vectors are of unit length as they come."""
     price: PriceShape | None = None
-    """What it costs, for budgets and usage."""
+    """What the model costs."""
 
 
 class CatalogFacts(Facts):
@@ -127,6 +131,8 @@ class TargetShape(Shape):
     """Where in the provider's cloud, for providers that ask for it; fills `{region}` in a base URL."""
     project: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
     """Project there that the calls belong to, for providers that ask for it."""
+    space_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
+    """Deployment space that the calls belong to instead of a project (watsonx)."""
     batch: BatchShape = BatchShape()
     """How much one call to this target may hold [what the catalogue and the provider say]."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gateway import faults_of_shape
-from gateway.document import Document, Path
+from gateway.document import Document, Path, Problem
 
 _ShapeT = TypeVar("_ShapeT", bound=BaseModel)
 
@@ -22,11 +22,15 @@ class Reading:
     document: Document
     folder: pathlib.Path
     environ: Mapping[str, str] = field(repr=False)
+    warnings: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Path, message: str) -> None:
         """Each place is complained about once: an unset ${NAME} there says enough."""
         if all(problem.path != path for problem in self.document.problems):
             self.document.problem(path, message)
+
+    def warning(self, path: Path, message: str) -> None:
+        self.warnings.append(Problem(path, message, self.document.line(path)))
 
     def shape(self, shape: type[_ShapeT], value: object, path: Path) -> _ShapeT | None:
         """The value in its shape, or None and a problem for each fault."""

@@ -66,18 +66,22 @@ class Route:
     aliases: Sequence[str] = ()
     tokenizer: str = "cl100k_base"
     tokenizer_known: bool = True
+    most_estimated: int | None = None
+    """Most tokens of one input where they can only be estimated; None where an estimate refuses nothing."""
     client_tokens: str = "cl100k_base"
     passes_token_ids: bool = False
     prompts: Mapping[InputType, str] = field(default_factory=dict)
     input_types: Sequence[InputType] = ()
     default_input_type: InputType | None = None
+    unit_length: bool | None = None
+    """Whether vectors come with unit length from every target; None where nobody knows."""
     normalize: bool = False
+    price: float | None = None
+    """USD per million tokens."""
     client_extra: str | Sequence[str] = "any"
     owned: frozenset[str] = frozenset()
     rates: Rates = Rates()
     """What all callers together may ask of it."""
-    price: float | None = None
-    """US dollars for a million tokens; None where nobody said."""
 
     @property
     def names(self) -> Sequence[str]:

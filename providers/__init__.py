@@ -18,6 +18,7 @@ from providers.local.static import STATIC
 from providers.nomic import NOMIC
 from providers.ollama import OLLAMA
 from providers.openai import OPENAI
+from providers.perplexity import PERPLEXITY
 from providers.relays import RELAYS
 from providers.self_hosted import SELF_HOSTED
 from providers.snowflake import SNOWFLAKE
@@ -25,7 +26,10 @@ from providers.tei_native import TEI_EMBED
 from providers.vertex import VERTEX, VERTEX_EMBED_CONTENT
 from providers.watsonx import WATSONX
 
-_OPENAI_SHAPED: Final[tuple[Provider, ...]] = (OPENAI, AZURE, *COMPATIBLE, *RELAYS, *SELF_HOSTED, SNOWFLAKE)
+_OPENAI_SHAPED: Final[tuple[Provider, ...]] = (
+    *(OPENAI, AZURE, *COMPATIBLE, *RELAYS, *SELF_HOSTED),
+    *(SNOWFLAKE, PERPLEXITY),
+)
 """Those that speak OpenAI's endpoint, give or take some names."""
 
 _NATIVE: Final = (

@@ -44,6 +44,7 @@ class Endpoint:
     api_version: str | None = None
     region: str | None = None
     project: str | None = None
+    space_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     base64: bool = False
@@ -118,6 +119,15 @@ class Limits:
     input_tokens: int | None = None
     request_tokens: int | None = None
     request_bytes: int | None = None
+    input_chars: int | None = None
+
+
+Overlong = Literal["refuses", "obeys", "cuts", "unknown"]
+"""What a service does with a text that is too long for its model.
+
+It refuses by itself; refuses because the adapter tells it to; cuts without a word, and has no switch against it; or
+nobody says.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +151,21 @@ class Provider:
     """Whether the service takes token ids at all."""
     base64: bool = False
     """Whether it is known to answer base64 of float32 when asked."""
+    overlong: Overlong = "unknown"
     shortens: bool = True
     """Whether it has a field for shorter vectors."""
     roles: frozenset[InputType] = frozenset()
     """The input types that it tells apart; empty where it tells none."""
     needs_role: bool = False
     """Whether it refuses a call that names no input type."""
-    needs: frozenset[Literal["region", "project"]] = frozenset()
+    role_endings: tuple[str, ...] = ()
+    """Endings of a model's name that tell the input type already."""
+    unit_length: bool | None = None
+    """Whether its vectors have unit length, whatever the model; None where that differs or nobody says."""
+    needs: frozenset[Literal["region", "project", "project or space_id"]] = frozenset()
     """Fields of `Endpoint` without which no request can be built. A `{region}` in the base URL is filled from them."""
+    urls_of_keys: Mapping[str, str] = field(default_factory=dict)
+    """Its other public addresses, by how the keys begin that belong there."""
     key_header: str = "authorization"
     """The header, in lower case, that a key goes out in."""
     credentials: frozenset[CredentialKind] = frozenset()

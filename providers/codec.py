@@ -39,6 +39,12 @@ def vector_from_base64(text: str) -> bytes:
     return raw
 
 
+def direction_of_int8(text: str) -> bytes:
+    """The float32 bytes of the unit vector along the signed bytes behind a base64 text; ValueError when it has none."""
+    signed = np.frombuffer(pybase64.b64decode(text, validate=True), np.int8)
+    return unit_length(signed.astype(FLOAT32).reshape(1, -1)).tobytes()
+
+
 def vector_from_numbers(numbers: Sequence[float]) -> bytes:
     """The float32 bytes of a list of JSON numbers; raises ValueError when an element is anything else.
 

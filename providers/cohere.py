@@ -43,6 +43,7 @@ COHERE: Final = Provider(
     owned=cohere_shape.OWNED,
     base_url="https://api.cohere.com",
     limits=Limits(inputs=cohere_shape.ITEMS),
+    overlong="obeys",
     roles=frozenset(cohere_shape.ROLES),
     needs_role=True,
 )

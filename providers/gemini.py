@@ -44,6 +44,7 @@ GEMINI: Final = Provider(
     owned=frozenset({"model", "requests"}),
     base_url="https://generativelanguage.googleapis.com",
     limits=Limits(inputs=100, request_bytes=3_000_000),  # the body may have 4 MiB, with escapes and wrapping
+    overlong="cuts",  # unverified, and no error is documented
     roles=frozenset(google_shape.ROLES),
     key_header="x-goog-api-key",
 )

@@ -25,6 +25,8 @@ TEI: Final = Dialect().provider(
     ),
     token_ids=True,
     base64=True,
+    unit_length=True,
+    overlong="cuts",
 )
 
 
@@ -40,12 +42,16 @@ def without_usage(response: Response) -> Embeddings | Fault:
 INFINITY: Final = Dialect(
     version=None,
     dimensions_field=None,
+    user_field="user",
     guarded=frozenset({"modality"}),
 ).provider(
     "infinity",
+    None,
+    Meaning(FaultKind.MISCONFIGURED, 400, says="Invalid model"),
     parse_response=without_usage,
-    limits=Limits(inputs=2048),  # INFINITY_MAX_CLIENT_BATCH_SIZE
+    limits=Limits(inputs=2048, input_chars=122_880),  # INFINITY_MAX_CLIENT_BATCH_SIZE; the characters are fixed
     base64=True,
+    overlong="cuts",
 )
 
 # https://docs.vllm.ai/en/latest/models/pooling_models/
@@ -65,6 +71,7 @@ VLLM: Final = Dialect(
     Meaning(FaultKind.MISCONFIGURED, 400, says="base64 encoding is not currently supported"),  # before mid-2024
     token_ids=True,
     base64=True,
+    overlong="refuses",
 )
 
 # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
@@ -75,6 +82,8 @@ LLAMACPP: Final = Dialect(dimensions_field=None).provider(
     Meaning(FaultKind.MISCONFIGURED, 501),  # not started with `--embeddings`
     token_ids=True,
     base64=True,
+    unit_length=True,
+    overlong="refuses",
 )
 
 # https://lmstudio.ai/docs/developer/openai-compat

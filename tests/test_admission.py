@@ -34,10 +34,10 @@ async def admit(
 
 
 async def refusal_of(
-    sent: Sequence[Input], counter: Counter | None = None, **fields: Any
+    sent: Sequence[Input], counter: Counter | None = None, role: InputType | None = None, **fields: Any
 ) -> tuple[type[GatewayError], str, str | None]:
     with pytest.raises(GatewayError) as caught:
-        await admit(sent, counter, **fields)
+        await admit(sent, counter, role, **fields)
     return type(caught.value), caught.value.message, caught.value.param
 
 
@@ -65,6 +65,29 @@ async def test_one_too_many(inputs: Sequence[Input]) -> None:
 async def test_too_many_are_not_counted() -> None:
     """Inputs that are too many are not looked at."""
     assert InvalidRequest is (await refusal_of(["a" * 9] * 4, NoCounter(), inputs=3, input_tokens=5))[0]
+
+
+# ── the characters of one input ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_as_many_characters_as_the_limit() -> None:
+    """A text of as many characters as the limit allows is admitted, whatever they weigh."""
+    assert ["é" * 5] == (await admit(["é" * 5], input_chars=5)).inputs
+
+
+async def test_one_character_over() -> None:
+    """A text of one character more is refused, with its item and both numbers, and without being counted."""
+    expected = "`input[1]` has 6 characters; this model takes at most 5 in one input. Split it into shorter ones."
+
+    assert (ContextLengthExceeded, expected, "input") == await refusal_of(["a", "é" * 6], NoCounter(), input_chars=5)
+
+
+async def test_characters_of_a_prompt() -> None:
+    """What goes out is measured: the prompt counts, and so does the text behind token ids."""
+    fields: dict[str, Any] = {"prompts": PROMPTS, "input_types": ["query"], "input_chars": 8}
+
+    assert ["q: hello!"[:8]] != (await admit(["hell"], role="query", **fields)).inputs
+    assert "`input[0]` has 9 characters" in (await refusal_of([ids_of("hello")], role="query", **fields))[1]
 
 
 # ── the tokens of one input ───────────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +224,24 @@ async def test_admitted_or_over(
         refused = True
 
     assert over == refused
+
+
+@pytest.mark.parametrize(("counter", "known"), [(LetterCounter(exact=False), True), (LetterCounter(), False)])
+async def test_estimate_where_texts_could_be_cut(counter: LetterCounter, known: bool) -> None:
+    """Where what is too long could be cut, even an estimate refuses, at a limit of its own, and says what it is."""
+    fields: dict[str, Any] = {"most_estimated": 4, "input_tokens": 6, "tokenizer_known": known}
+    expected = (
+        "`input[1]` has 5 tokens by an estimate (letters, which is not this model's own tokenizer); at most 4 are let "
+        "through, because what is too long could be cut without a word. Split it into shorter ones."
+    )
+
+    assert (ContextLengthExceeded, expected, "input") == await refusal_of(["abcd", "abcde"], counter, **fields)
+    assert [4] == (await admit(["abcd"], counter, **fields)).sizes
+
+
+async def test_exact_count_needs_no_estimate() -> None:
+    """A count in the model's own tokens may use the whole limit."""
+    assert [6] == (await admit(["abcdef"], most_estimated=4, input_tokens=6)).sizes
 
 
 @pytest.mark.parametrize("bounded", [True, False])

@@ -23,7 +23,8 @@ GATEWAY_ORDER = [
     {"faults_of_shape", "config"},
     {"reading"},
     {"role_rules", "access_rules", "credential_rules"},
-    {"target_rules", "identity_rules"},
+    {"target_rules", "identity_rules", "advice"},
+    {"space_rules"},
     {"model_rules"},
     {"loading"},
     {"routing"},
@@ -61,7 +62,7 @@ PROVIDERS_ORDER = [
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
     {"cohere", "gemini", "huggingface", "nomic", "ollama", "tei_native", "vertex", "watsonx"},
     {"dialect"},
-    {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake"},
+    {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake", "perplexity"},
     {"local.static"},
     {"__init__"},
 ]

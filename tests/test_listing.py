@@ -45,6 +45,7 @@ def test_entry() -> None:
         (target(Load(1, 2, 4), inputs=2048), target(Load(2, 3, 8), provider="azure")),
         Limits(inputs=2048, input_tokens=8192),
         input_types=["document", "query"],
+        unit_length=True,
     )
     expected = {
         "id": "an-alias",
@@ -58,10 +59,20 @@ def test_entry() -> None:
         "max_input_tokens": 8192,
         "tokenizer": "cl100k_base",
         "space": "openai/small",
+        "unit_length": True,
         "input_types": ["query", "document"],
     }
 
     assert expected == entry("an-alias", shown, created=1_800_000_000, show_targets=True)
+
+
+@pytest.mark.parametrize("comes", [True, False, None])
+def test_made_unit_length(comes: bool | None) -> None:
+    """Vectors that are made unit length here are, however they come; else it is as the entry says, or unknown."""
+    made = Route("small", "s", Dimensions(2), (target(),), unit_length=comes, normalize=True)
+    left = Route("small", "s", Dimensions(2), (target(),), unit_length=comes)
+
+    assert (True, comes) == (listed(made)["unit_length"], listed(left)["unit_length"])
 
 
 def test_hidden_targets() -> None:

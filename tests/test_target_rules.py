@@ -336,8 +336,9 @@ def test_region(keys: dict[str, Any], expected: str) -> None:
         (VERTEX, "`project` and `region` are"),
         (VERTEX | {"region": "europe-west4"}, "`project` is"),
         (VERTEX | {"project": "p"}, "`region` is"),
-        (WATSONX | {"base_url": "https://cpd.h"}, "`project` is"),
+        (WATSONX | {"base_url": "https://cpd.h"}, "`project` or `space_id` is"),
         (WATSONX | {"project": "p"}, "`region` is"),
+        (WATSONX | {"space_id": "s"}, "`region` is"),
         ({"provider": "openai", "base_url": "https://{region}.h"}, "`region` is"),
     ],
 )
@@ -346,6 +347,46 @@ def test_what_a_provider_needs(keys: dict[str, Any], missing: str) -> None:
     actual = problems(keys)
 
     assert [("targets[0]", f"{missing} missing: {keys['provider']} is not reached without")] == actual
+
+
+def test_project_and_space() -> None:
+    """Of two places that a call can belong to only one is given."""
+    actual = problems(WATSONX | {"region": "us-south", "project": "p", "space_id": "s"})
+
+    assert [("targets[0].space_id", "stands beside `project`; give one of them")] == actual
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"api_key": "pa-1"}, "https://api.voyageai.com/v1"),
+        ({"api_key": "al-1"}, "https://ai.mongodb.com/v1"),
+        ({"api_key": "al-1", "base_url": "http://10.1.2.3"}, "http://10.1.2.3"),
+        ({}, "https://api.voyageai.com/v1"),
+    ],
+)
+def test_address_of_a_key(keys: dict[str, Any], expected: str) -> None:
+    """A key that belongs to another of the provider's addresses is sent there, unless the file names one."""
+    assert expected == target(provider="voyage", **keys).base_url
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, False),
+        ({"base_url": "http://127.0.0.1:8001"}, True),
+        ({"provider": "gemini"}, True),
+        ({"provider": "tei", "base_url": "http://127.0.0.1:8001"}, True),
+        ({"provider": "tei-embed", "base_url": "http://127.0.0.1:8001"}, False),
+        ({"provider": "together"}, True),
+        ({"provider": "vllm", "base_url": "http://127.0.0.1:8001"}, False),
+        ({"provider": "voyage", "base_url": "https://proxy.h/v1"}, False),
+        ({"provider": "static", "path": "wordllama"}, False),
+    ],
+)
+def test_may_cut(keys: dict[str, Any], expected: bool) -> None:
+    """A target may cut unless its provider refuses what is too long: by a switch anywhere, by itself only at home."""
+    assert expected is target(**keys).may_cut
 
 
 @pytest.mark.parametrize("provider", ["azure", "tei", "databricks"])
@@ -429,7 +470,8 @@ def test_counts_alike(facts: CatalogFacts | None, expected: bool) -> None:
         ({"provider": "tei", "base_url": "http://127.0.0.1:8001"}, True),
         ({"provider": "lmstudio", "base_url": "http://127.0.0.1:1234"}, False),
         ({"provider": "voyage"}, True),
-        ({"provider": "voyage", "base_url": "https://ai.mongodb.com/v1"}, False),
+        ({"provider": "voyage", "base_url": "https://ai.mongodb.com/v1"}, True),
+        ({"provider": "voyage", "base_url": "https://proxy.h/v1"}, False),
         ({"provider": "cohere"}, False),
         ({"provider": "cohere", "base64": True}, True),
     ],

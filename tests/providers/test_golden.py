@@ -416,7 +416,7 @@ ERRORS: Mapping[str, tuple[str, int, dict[str, str], str, FaultKind, str, float 
         400,
         {},
         '{"error":{"message":"Invalid model: x","type":null,"param":null,"code":400}}',
-        REJECTED,
+        MISCONFIGURED,
         "Invalid model: x",
         None,
     ),

@@ -54,7 +54,7 @@ def test_prefix_of_infinity() -> None:
     ("name", "expected"),
     [
         ("tei", {**INPUT, "dimensions": 256, "encoding_format": "base64"}),
-        ("infinity", {**INPUT, "encoding_format": "base64"}),
+        ("infinity", {**INPUT, "user": "u-1", "encoding_format": "base64"}),
         ("vllm", {**INPUT, "dimensions": 256, "user": "u-1", "encoding_format": "base64"}),
         ("llamacpp", {**INPUT, "encoding_format": "base64"}),
         ("lmstudio", INPUT),
@@ -69,7 +69,7 @@ def test_full_call(name: str, expected: dict[str, Any]) -> None:
     ("name", "expected"),
     [
         ("tei", (Limits(inputs=32, request_bytes=1_500_000), True, True)),
-        ("infinity", (Limits(inputs=2048), False, True)),
+        ("infinity", (Limits(inputs=2048, input_chars=122_880), False, True)),
         ("vllm", (Limits(), True, True)),
         ("llamacpp", (Limits(), True, True)),
         ("lmstudio", (Limits(), False, False)),
