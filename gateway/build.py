@@ -9,19 +9,19 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from starlette.applications import Starlette
 
-from gateway import assembly
-from gateway.admin import SHORTEST_ADMIN_KEY, Admin
+from gateway import assembly, entrance
+from gateway.admin import Admin
 from gateway.app import application
-from gateway.auth import Authenticator
 from gateway.books import Books, unkept
 from gateway.config import Config, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
+from gateway.entrance import Entrance
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
 from gateway.logs import GATEWAY
@@ -39,9 +39,6 @@ from gateway.store.redis_link import RedisLink
 from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
-BELIEVE_SECONDS: Final = 3600.0
-"""How long a key that was found is served while the state cannot be asked again, under `on_state_loss: allow`."""
-
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -50,6 +47,7 @@ class House:
     config: Config
     gateway: Gateway
     store: Store
+    entrance: Entrance
     upstream: Upstream
     engines: Engines
     running: Running
@@ -68,6 +66,7 @@ class House:
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
+    trusted = entrance.trusted(config, upstream)
     kept, on_loss = store(config), config.state.on_loss
     books = Books(
         Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time),
@@ -77,6 +76,7 @@ def house(config: Config) -> House:
         config=config,
         gateway=gateway(config, upstream, engines, books),
         store=kept,
+        entrance=entrance.entrance(config, kept, trusted),
         upstream=upstream,
         engines=engines,
         running=Running(),
@@ -138,12 +138,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
     endpoints = Endpoints(
         gateway=house.gateway,
-        authenticator=Authenticator(
-            house.config.keys,
-            house.store.find_key,
-            time.time,
-            believe=BELIEVE_SECONDS if house.config.state.on_loss == "allow" else 0.0,
-        ),
+        authenticator=house.entrance.authenticator,
         usage_store=house.store,
         running=house.running,
         state=house.state,
@@ -156,11 +151,8 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
 
 def _admin(house: House) -> Admin | None:
-    """A short key can be guessed: with one there is no /admin, as without any."""
-    key = house.config.admin_key
-    if key is None or len(key) < SHORTEST_ADMIN_KEY:
-        return None
-    return Admin(house.store, key, house.config.keys, house.config.teams.keys())
+    guard = house.entrance.admin_guard
+    return Admin(house.store, guard, house.config.keys, house.config.teams.keys()) if guard.is_open else None
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
+from gateway.claims import Issuer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
@@ -123,7 +124,11 @@ class Config:
     keys: tuple[KeyRecord, ...]
     """Those that the routing file lists."""
     teams: Mapping[str, Team]
+    issuers: tuple[Issuer, ...]
+    """Identity providers whose tokens are taken."""
     admin_key: str | None = field(repr=False)
+    signing_key: bytes | None = field(repr=False)
+    """The secret that minted keys are signed with."""
     models: tuple[ModelConfig, ...]
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()

@@ -11,9 +11,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, listing, reports
+from gateway import bodies, listing, origin, reports
 from gateway.answers import Result, nugen_body, result_body
-from gateway.auth import Authenticator, Caller, bearer
+from gateway.auth import Caller, bearer
+from gateway.authentication import Authenticator
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
@@ -83,7 +84,7 @@ class Endpoints:
         self.state.require()
         with record.timing("auth"):
             key = bearer(headers.get("authorization"), headers.get("api-key") if azure else None)
-            caller = await self.authenticator.caller(key)
+            caller = await self.authenticator.caller(key, origin.source(request))
         record.key = caller.name
         return caller
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import quote
 
 from gateway import errors
 from gateway.allowances import NANOS, Budget, Rates, Team
@@ -95,7 +96,8 @@ def of_request(
     gates = [*_of_rates(key, caller.rates, tokens), *_of_rates(model, route.rates, tokens)]
     for pattern, rates in caller.model_rates.items():
         if fits(route.alias, pattern):
-            gates += _of_rates(f"key-model:{caller.key_id}:{pattern}:{route.alias}", rates, tokens)
+            subject = ":".join(quote(part, safe="") for part in (caller.key_id, pattern, route.alias))
+            gates += _of_rates(f"key-model:{subject}", rates, tokens)
     gates += _of_budget(key, caller.budget, tokens, nanos, now)
     if team is not None:
         gates += _of_rates(f"team:{caller.team}", team.rates, tokens)

@@ -28,7 +28,10 @@ COMPLAINTS = re.compile(r"Traceback|Warning|Exception ignored|was never (awaited
 
 
 class GatewayProcess:
-    """Serves the models of a YAML text from entering to leaving; leaving checks that it complained of nothing."""
+    """Serves the models of a YAML text from entering to leaving; leaving checks that it complained of nothing.
+
+    `server` and `access` are further lines of the sections `server` and `auth`.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class GatewayProcess:
         *,
         server: str = "",
         state: str = "url: sqlite:///gateway.db",
+        access: str = "",
         arguments: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
         may_complain: bool = False,
@@ -50,6 +54,7 @@ class GatewayProcess:
             f"server:\n  port: 0\n{textwrap.indent(textwrap.dedent(server).strip(), '  ')}\n"
             f"state: {{{state}}}\n"
             f"auth:\n  keys:\n    - {{name: tests, sha256: {auth.key_hash(KEY)}}}\n"
+            f"{textwrap.indent(textwrap.dedent(access).strip(), '  ')}\n"
             f"models:\n{textwrap.indent(textwrap.dedent(models).strip(), '  ')}\n"
         )
 

@@ -76,7 +76,7 @@ def test_help(path: tuple[str, ...], option: str) -> None:
 def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "probe", "keys"]
-    expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "hash")]
+    expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "mint", "hash")]
     expected += ["usage"]
 
     assert expected == [" ".join(path) for path in commands() if path]
@@ -106,6 +106,8 @@ def test_commands() -> None:
         "keys revoke",
         "keys revoke a b",
         "keys rotate",
+        "keys mint",
+        "keys mint app",
         "keys hash sk-gateway-on-the-command-line",
     ],
 )
@@ -517,6 +519,15 @@ def test_rotate_refused(arguments: tuple[str, ...]) -> None:
         len(result.stderr.splitlines()),
         [row["status"] for row in listed()],
     )
+
+
+def test_mint_without_a_secret() -> None:
+    """Without a signing key nothing is minted, and the message says what is missing."""
+    call("keys", "create", "--name", "app")
+    result = call("keys", "mint", "--key", "app")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("There is nothing to sign with: name a file of at least 32 secret bytes as `auth.s")
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "  \n", "\nmore\n"])

@@ -54,10 +54,19 @@ def test_python(small: GatewayProcess) -> None:
 def test_yaml(tmp_path: pathlib.Path) -> None:
     """The configuration loads."""
     file = tmp_path / "gateway.yaml"
-    file.write_text(block("yaml", "models:"))
+    file.write_text(block("yaml", "OPENAI_API_KEY"))
     config = loading.load(file, {"OPENAI_API_KEY": "sk-x"})
 
     assert ["text-embedding-3-small", "bge-m3"] == [model.alias for model in config.models]
+
+
+def test_access_yaml(tmp_path: pathlib.Path) -> None:
+    """The identity provider loads, too."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(f"{block('yaml', 'jwt:')}\nmodels:\n  {LOCAL}\n")
+    [issuer] = loading.load(file, {}).issuers
+
+    assert "https://login.example.com/" == issuer.name
 
 
 def test_commands() -> None:
