@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import openai
 
@@ -56,7 +56,7 @@ def docker(*arguments: str) -> str:
 
 def status(path: str) -> int:
     try:
-        with urllib.request.urlopen(f"{URL}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{URL}{path}", timeout=5) as answer:  # noqa: S310 (its own balancer)
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -64,8 +64,7 @@ def status(path: str) -> int:
         return 0
 
 
-def wait(what: str, condition: object, seconds: float = 90) -> None:
-    assert callable(condition)
+def wait(what: str, condition: Callable[[], bool], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
