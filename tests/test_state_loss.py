@@ -81,7 +81,7 @@ def test_away_and_back(tmp_path: pathlib.Path, redis_server: RedisServer, on_los
     assert (1, f"{away}\n") == (made.exit_code, made.stderr)
     errors = [line for line in map(json.loads, log.splitlines()) if line["level"] == "error"]
     assert [away] == [line["reason"] for line in errors if "reason" in line][:1]
-    assert 2 == len(errors)
+    assert 2 == sum(line["event"].startswith("the state cannot be reached") for line in errors)
     assert PASSWORD not in log
 
 
@@ -95,7 +95,8 @@ def test_revoked_everywhere(tmp_path: pathlib.Path, redis_server: RedisServer) -
         revoked = time.monotonic()
         refused = 0
         while refused < 20:
-            refused = refused + 1 if embed(gateway, key).status_code == 401 else 0
+            refused = refused + 1 if embed(gateway, key).status_code in (401, 429) else 0  # 429 after many wrong keys
+            assert time.monotonic() < revoked + 30
         seconds = time.monotonic() - revoked
 
     assert {200} == before
