@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from gateway.adapters import Adapter, Find
 from gateway.config import ModelConfig, TargetConfig
 from gateway.document import Path
-from providers import PROVIDERS
 from providers.base import Provider
 
 ESTIMATED_SHARE: Final = 0.75
@@ -24,8 +24,8 @@ def most_estimated(limit: int | None, targets: Sequence[TargetConfig]) -> int | 
     return max(1, int(limit * ESTIMATED_SHARE)) if may_cut and limit is not None else None
 
 
-def of(model: ModelConfig) -> Iterator[tuple[Path, str]]:
-    """Each warning with its place in the file."""
+def of(model: ModelConfig, find: Find) -> Iterator[tuple[Path, str]]:
+    """Each warning with its place in the file; `find` says what a provider's name stands for."""
     path: Path = ("models", model.alias)
     if model.unit_length is False and not model.normalize:
         yield (
@@ -37,14 +37,14 @@ def of(model: ModelConfig) -> Iterator[tuple[Path, str]]:
     limit = model.limits.input_tokens
     for index, target in enumerate(model.targets):
         if target.may_cut and not (counts and limit is not None):
-            yield (*path, "targets", index), f"{_habit(target)}; {_consequence(limit, model.most_estimated)}"
+            habit = _habit(find(target.provider))
+            yield (*path, "targets", index), f"{habit}; {_consequence(limit, model.most_estimated)}"
 
 
-def _habit(target: TargetConfig) -> str:
-    provider = PROVIDERS[target.provider]
+def _habit(provider: Adapter) -> str:
     if isinstance(provider, Provider) and provider.overlong == "cuts":
-        return f"{target.provider} cuts a text that is too long without a word, and cannot be told not to"
-    return f"{target.provider} is not known to refuse a text that is too long, and may cut it without a word"
+        return f"{provider.name} cuts a text that is too long without a word, and cannot be told not to"
+    return f"{provider.name} is not known to refuse a text that is too long, and may cut it without a word"
 
 
 def _consequence(limit: int | None, most: int | None) -> str:

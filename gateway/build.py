@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 
 from gateway import assembly, entrance
 from gateway.admin import Admin
 from gateway.app import application
-from gateway.assembly import Engines, TokenSources
-from gateway.config import Config
+from gateway.books import Books, unkept
+from gateway.config import Config, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
+from gateway.engines import Engines
 from gateway.entrance import Entrance
+from gateway.ledger import Ledger
+from gateway.limits import Limiter
+from gateway.logs import GATEWAY
 from gateway.middleware import Running
 from gateway.retry import Retry
-from gateway.routing import Routes
+from gateway.routing import Route, Routes
 from gateway.service import Gateway
+from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.memory import MemoryLimits
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import RedisLink
+from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
 
@@ -37,38 +49,79 @@ class House:
     store: Store
     entrance: Entrance
     upstream: Upstream
+    engines: Engines
     running: Running
+    books: Books
+    state: StateWatch
 
     async def close(self) -> None:
+        """Settles and writes down what is left."""
+        await self.engines.close()
         await self.upstream.close()
+        await self.books.limiter.settled()
+        await self.books.ledger.write()
         await self.store.close()
 
 
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
-    upstream = Upstream()
-    routes, trusted = gateway(config, upstream), entrance.trusted(config, upstream)
-    state = store(config)
-    return House(config, routes, state, entrance.entrance(config, state, trusted), upstream, Running())
+    upstream, engines = Upstream(), Engines(_threads(config.server.workers))
+    trusted = entrance.trusted(config, upstream)
+    kept, on_loss = store(config), config.state.on_loss
+    books = Books(
+        Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time),
+        Ledger(kept, time.time),
+    )
+    return House(
+        config=config,
+        gateway=gateway(config, upstream, engines, books),
+        store=kept,
+        entrance=entrance.entrance(config, kept, trusted),
+        upstream=upstream,
+        engines=engines,
+        running=Running(),
+        books=books,
+        state=StateWatch(kept, on_loss),
+    )
 
 
-def gateway(config: Config, upstream: Upstream) -> Gateway:
-    """The routes with their backends, without the state that only callers need. Raises BuildError."""
-    engines, sources = Engines(), TokenSources(upstream, _loop_clock, time.time)
-    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
+def _threads(workers: int) -> int | None:
+    """Of one forward pass: workers share the processors, and one alone leaves their number to the models' libraries."""
+    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+
+
+def gateway(config: Config, upstream: Upstream, engines: Engines | None = None, books: Books | None = None) -> Gateway:
+    """The routes with their backends. Raises BuildError.
+
+    Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process. Without books
+    nothing is written down.
+    """
+    made = routes(config.models, upstream, engines or Engines())
     return Gateway(
-        routes=Routes(routes),
-        counters={route.tokenizer: assembly.counter(route) for route in routes},
-        dispatcher=Dispatcher(Retry(_loop_clock, asyncio.sleep, random.random), _loop_clock),
+        routes=Routes(made),
+        counters={route.tokenizer: assembly.counter(route) for route in made},
+        dispatcher=Dispatcher(retry(), _loop_clock),
+        books=books or unkept(time.time),
         random=random.random,
     )
 
 
+def routes(models: Sequence[ModelConfig], upstream: Upstream, engines: Engines) -> list[Route]:
+    """The models with their backends; what several of them use is made once. Raises BuildError."""
+    sources = TokenSources(upstream, _loop_clock, time.time)
+    return [assembly.route(model, engines, upstream, sources) for model in models]
+
+
+def retry() -> Retry:
+    return Retry(_loop_clock, asyncio.sleep, random.random)
+
+
 def store(config: Config) -> Store:
-    """Raises StoreError where the state cannot be used at all."""
-    if config.state.file is not None:
-        return EmbeddedStore(config.state.file)
-    raise NotImplementedError
+    """Raises StoreError where the state cannot be used at all; a Redis is not connected to before it is asked."""
+    state = config.state
+    if state.file is not None:
+        return EmbeddedStore(state.file)
+    return RedisStore(RedisLink(Address.of(state.url or "", state.password), state.ca_file))
 
 
 def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Starlette:
@@ -77,8 +130,10 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        with until_stopped or nullcontext():
-            yield
+        await house.state.look()
+        async with _beside(house.state.run(), house.books.ledger.run()):
+            with until_stopped or nullcontext():
+                yield
         await house.close()
 
     endpoints = Endpoints(
@@ -86,6 +141,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
         authenticator=house.entrance.authenticator,
         usage_store=house.store,
         running=house.running,
+        state=house.state,
         max_body=server.max_body,
         timeout=server.timeout,
         expose_targets=server.expose_targets,
@@ -97,6 +153,25 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 def _admin(house: House) -> Admin | None:
     guard = house.entrance.admin_guard
     return Admin(house.store, guard, house.config.keys, house.config.teams.keys()) if guard.is_open else None
+
+
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What runs in the background until this is left."""
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(_tell)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        GATEWAY.error("what runs in the background has failed; restart the gateway", exc_info=task.exception())
 
 
 def _loop_clock() -> float:

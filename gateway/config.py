@@ -5,17 +5,24 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
 from gateway.claims import Issuer
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
 from providers.aws_signature import AwsKeys
 from providers.base import InputType, Limits
 from providers.token_grants import Grant
+
+OnLoss = Literal["allow", "deny"]
+UNSHARED: Final = (
+    "several workers over SQLite would each count limits for themselves; keep the state in Redis (`state.url`), "
+    "or allow it with `state.allow_unshared: true`"
+)
 
 
 class ConfigError(Exception):
@@ -38,7 +45,7 @@ class StateConfig:
     url: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
-    on_loss: Literal["allow", "deny"] = "allow"
+    on_loss: OnLoss = "allow"
     allow_unshared: bool = False
 
 
@@ -102,6 +109,7 @@ class ModelConfig:
     """Whether the backends' vectors are of unit length as they come; None where nobody knows."""
     normalize: bool
     """Whether they are made so here."""
+    too_long: TooLong
     price: float | None
     """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]
@@ -125,3 +133,8 @@ class Config:
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()
     """What is right, but should be known, each with its place in the file."""
+
+    @property
+    def counts_apart(self) -> bool:
+        """Whether workers would each count for themselves though nobody has said that they may: see UNSHARED."""
+        return self.server.workers > 1 and self.state.file is not None and not self.state.allow_unshared

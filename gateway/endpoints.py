@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +19,9 @@ from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
 from gateway.record import Record
+from gateway.routing import Route
 from gateway.service import Gateway
+from gateway.state_watch import StateWatch
 from gateway.store import UsageStore
 from gateway.wire import EmbeddingsRequest, parse_request
 from providers import codec
@@ -35,6 +37,7 @@ class Endpoints:
     authenticator: Authenticator
     usage_store: UsageStore
     running: Running
+    state: StateWatch
     max_body: int
     timeout: float
     expose_targets: bool
@@ -78,6 +81,7 @@ class Endpoints:
     async def _caller(self, request: Request, *, azure: bool = False) -> Caller:
         headers = request.headers
         record = _record(request)
+        self.state.require()
         with record.timing("auth"):
             key = bearer(headers.get("authorization"), headers.get("api-key") if azure else None)
             caller = await self.authenticator.caller(key, origin.source(request))
@@ -104,19 +108,19 @@ class Endpoints:
 
     async def models(self, request: Request) -> Response:
         caller = await self._caller(request)
-        entries = [
-            listing.entry(name, route, created=self.created, show_targets=self.expose_targets)
-            for name, route in self.gateway.routes.visible_to(caller)
-        ]
-        return _json({"object": "list", "data": entries})
+        return _json({"object": "list", "data": await self._entries(self.gateway.routes.visible_to(caller))})
 
     async def model(self, request: Request) -> Response:
         caller = await self._caller(request)
         wanted = request.path_params["model"]
-        for name, route in self.gateway.routes.visible_to(caller):
-            if name == wanted:
-                return _json(listing.entry(name, route, created=self.created, show_targets=self.expose_targets))
-        raise ModelNotFound(f"The model `{quoted(wanted)}` does not exist here, or this key may not use it.")
+        found = [(name, route) for name, route in self.gateway.routes.visible_to(caller) if name == wanted]
+        if not found:
+            raise ModelNotFound(f"The model `{quoted(wanted)}` does not exist here, or this key may not use it.")
+        [entry] = await self._entries(found)
+        return _json(entry)
+
+    async def _entries(self, named: Sequence[tuple[str, Route]]) -> list[dict[str, Any]]:
+        return await listing.entries(named, created=self.created, show_targets=self.expose_targets)
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,9 +142,11 @@ class Endpoints:
         return _json({"status": "live"})
 
     async def ready(self, request: Request) -> Response:
-        """False while draining, so that a balancer sends its next requests elsewhere."""
+        """False while draining or without the state, so that a balancer sends its next requests elsewhere."""
         if self.running.draining:
             return _json({"status": "draining"}, 503)
+        if not self.state.ready:
+            return _json({"status": "state unavailable"}, 503)
         return _json({"status": "ready"})
 
 

@@ -14,13 +14,16 @@ REMEMBERED: Final = 10_000
 REMEMBER_SECONDS: Final = 2.0
 """How long a record is believed: a revocation is seen within that time."""
 
+BELIEVE_SECONDS: Final = 3600.0
+"""How long it is believed while the state cannot be asked again, under `on_state_loss: allow`."""
+
 LookUp = Callable[[str], Awaitable[KeyRecord | None]]
 
 
 class Shelf:
     """Records by one of their names; `clock` is in seconds since the epoch.
 
-    While the state cannot be reached, a record that was found before goes on counting if `outlasts_loss`.
+    While the state cannot be reached, a record that was found before goes on counting for a while if `outlasts_loss`.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Shelf:
         try:
             record = await self._look_up(name)
         except StateUnavailable:
-            if known is None or not self._outlasts_loss:
+            if known is None or not (self._outlasts_loss and 0 <= now - since < BELIEVE_SECONDS):
                 raise
             return known
         if record is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import access_rules, advice, checks, identity_rules, model_rules, model_shape, schema
-from gateway.config import Config, ConfigError, ModelConfig
+from gateway.config import UNSHARED, Config, ConfigError, ModelConfig
 from gateway.document import Path, parse
 from gateway.reading import Reading
 
@@ -43,9 +43,9 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     models = _models(reading, values.get("models"))
     _check_names(reading, models)
     for model in models:
-        for path, message in advice.of(model):
+        for path, message in advice.of(model, reading.find):
             reading.warning(path, message)
-    return Config(
+    config = Config(
         server=file.server,
         state=access_rules.state(reading, file.state),
         keys=access_rules.keys(reading, file.auth.keys, file.teams),
@@ -56,6 +56,9 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
         models=tuple(models),
         is_embedded_default=is_embedded_default,
     )
+    if config.counts_apart:
+        reading.problem(("server", "workers"), UNSHARED)
+    return config
 
 
 def _models(reading: Reading, values: object) -> list[ModelConfig]:

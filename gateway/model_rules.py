@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import providers
-from gateway import access_rules, advice, role_rules, space_rules, target_rules
+from gateway import access_rules, advice, cutting_rules, role_rules, space_rules, target_rules
+from gateway.adapters import Adapter
 from gateway.config import ModelConfig
 from gateway.dimensions import Dimensions
 from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.model_shape import CatalogFacts, DimensionsShape, ModelShape, TargetShape
 from gateway.reading import Reading
-from providers import PROVIDERS
 from providers.base import Limits, LocalProvider, Provider
 
 Catalog = Mapping[tuple[str, str], CatalogFacts]
@@ -61,6 +61,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         input_chars=_fewest_chars(shape, known),
         request_tokens=_tightest(shape, known, "request_tokens"),
     )
+    cutting_rules.check(reading, shape, tokenizer, limits.input_tokens, bool(shape.normalize or unit_length), path)
     return ModelConfig(
         alias=alias,
         aliases=tuple(shape.aliases),
@@ -76,6 +77,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         default_input_type=default_input_type,
         unit_length=unit_length,
         normalize=shape.normalize,
+        too_long=shape.too_long,
         price=_price(shape, known),
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
         rates=access_rules.rates(shape.limits),
@@ -89,12 +91,12 @@ def _facts(catalog: Catalog, target: TargetShape, alias: str) -> CatalogFacts | 
     It has no space either: a query's vector must not stand in for a passage's because the catalogue knows both.
     """
     name = target.path or target.model or alias
-    provider = PROVIDERS[target.provider]
+    provider = target.provider
     endings = provider.role_endings if isinstance(provider, Provider) else ()
     ending = next((ending for ending in endings if name.endswith(ending)), None)
-    if ending is None or (target.provider, name) in catalog:
-        return catalog.get((target.provider, name))
-    base = catalog.get((target.provider, name.removesuffix(ending)), CatalogFacts())
+    if ending is None or (provider.name, name) in catalog:
+        return catalog.get((provider.name, name))
+    base = catalog.get((provider.name, name.removesuffix(ending)), CatalogFacts())
     return base.model_copy(update={"input_types": [], "space": None})
 
 
@@ -130,7 +132,7 @@ def _dimensions(reading: Reading, shape: ModelShape, known: Known, path: Path) -
     if shorten == "never" and (given.allowed or given.min):
         name = "allowed" if given.allowed else "min"
         reading.problem((*where, name), "needs `shorten: native` or `shorten: truncate` beside it")
-    unable = sorted({target.provider for target in shape.targets if not _shortens(target.provider)})
+    unable = sorted({target.provider.name for target in shape.targets if not _shortens(target.provider)})
     if shorten == "native" and unable:
         reading.problem(
             (*where, "shorten"), f"{', '.join(unable)} cannot be asked to shorten; `truncate` cuts its vectors here"
@@ -154,9 +156,8 @@ def _price(shape: ModelShape, known: Known) -> float | None:
     return max((price.input for price in given if price is not None), default=None)
 
 
-def _shortens(provider: str) -> bool:
-    known = PROVIDERS[provider]
-    return not isinstance(known, LocalProvider) and known.shortens
+def _shortens(provider: Adapter) -> bool:
+    return not isinstance(provider, LocalProvider) and provider.shortens
 
 
 def _tokenizer(reading: Reading, name: str) -> str:
@@ -165,7 +166,7 @@ def _tokenizer(reading: Reading, name: str) -> str:
 
 def _fewest_chars(shape: ModelShape, known: Known) -> int | None:
     """Providers limit characters for all their models alike, or the catalogue knows better."""
-    own = [PROVIDERS[target.provider] for target in shape.targets]
+    own = [target.provider for target in shape.targets]
     limits = [_tightest(shape, known, "input_chars")]
     if shape.limits.input_chars is None:
         limits += [provider.limits.input_chars for provider in own if isinstance(provider, Provider)]

@@ -6,12 +6,14 @@ Every docstring under a key is what an editor shows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema
 
-from gateway import checks
+from gateway import adapters, checks
+from gateway.adapters import Adapter
 from gateway.credential_shape import CredentialsShape
+from gateway.cutting import TooLong
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
@@ -29,6 +31,20 @@ def inside(check: Callable[[str], str]) -> AfterValidator:
 
     return AfterValidator(checked)
 
+
+def _provider(name: object, info: ValidationInfo) -> Adapter:
+    """The provider of a name. Whoever reads the file may say how it is found: the context, if there is one."""
+    if not isinstance(name, str):
+        raise ValueError("must be a string; put quotes around it")
+    find: adapters.Find = info.context or adapters.find
+    return find(name)
+
+
+def _provider_name(provider: Adapter) -> str:
+    return provider.name
+
+
+_PROVIDER_NAME: Final = {"anyOf": [{"enum": sorted(PROVIDERS)}, {"type": "string", "pattern": adapters.OUTSIDE}]}
 
 ModelName = Annotated[str, AfterValidator(checks.model_name)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]
@@ -111,12 +127,14 @@ class CatalogFacts(Facts):
 
 
 class TargetShape(Shape):
-    provider: Annotated[str, AfterValidator(checks.provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
-    """The kind of backend."""
+    provider: Annotated[
+        Adapter, PlainValidator(_provider), PlainSerializer(_provider_name), WithJsonSchema(_PROVIDER_NAME)
+    ]
+    """The kind of backend; `package.module:NAME` imports one from outside."""
     model: ModelName | None = None
     """The model's name there [the alias]."""
     path: str | None = None
-    """Folder of a local model, or `wordllama`."""
+    """Folder of a local model; `wordllama` for the static one that comes with the gateway."""
     base_url: Annotated[str, AfterValidator(checks.http_url)] | None = None
     """Where the service lives [the provider's public address]; with or without /v1."""
     api_key: SecretStr | None = None
@@ -142,9 +160,10 @@ class TargetShape(Shape):
     priority: int = 0
     """Targets with a lower number are tried first."""
     max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Most calls at a time; more wait for a free slot."""
+    """Most calls at a time; more wait for a free slot. Not for local models that compute texts together."""
     timeout: Duration | None = None
-    """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
+    """Longest time for one attempt, the wait for a free slot included [at most 20s, less where other targets have to
+    be tried in what remains]."""
     proxy: Annotated[SecretStr, inside(checks.proxy_url)] | None = None
     """HTTP proxy for this target [HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment]."""
     ca_file: str | None = None
@@ -171,6 +190,9 @@ class ModelShape(Facts):
     """What inputs are taken for when the client does not say [document, where the provider wants to be told]."""
     normalize: bool = False
     """Whether vectors are made unit length here."""
+    too_long: TooLong = "error"
+    """What happens to an input over `limits.input_tokens`: `error` a 400, `truncate` its first part alone is embedded,
+    `average` all its parts are, and the mean of their vectors is the input's (needs vectors of unit length)."""
     client_extra: Literal["any", "none"] | list[str] = "any"
     """Which further upstream fields clients may send."""
     targets: Annotated[list[TargetShape], Field(min_length=1)]

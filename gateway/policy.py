@@ -14,10 +14,11 @@ from providers.base import Fault, FaultKind
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often to try again at the same target, and whether another target may help."""
+    """How often to try again at the same target, whether another may help, and whether it may be billed anyway."""
 
     retries: int
     next_target: bool
+    charged: bool = False
 
 
 TABLE: Final[Mapping[FaultKind, Verdict]] = {
@@ -26,9 +27,9 @@ TABLE: Final[Mapping[FaultKind, Verdict]] = {
     FaultKind.THROTTLED: Verdict(retries=2, next_target=True),
     FaultKind.OVERLOADED: Verdict(retries=2, next_target=True),
     FaultKind.NO_SLOT: Verdict(retries=0, next_target=True),
-    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True),
-    FaultKind.BROKEN: Verdict(retries=1, next_target=True),
-    FaultKind.MALFORMED: Verdict(retries=0, next_target=True),
+    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True, charged=True),
+    FaultKind.BROKEN: Verdict(retries=1, next_target=True, charged=True),
+    FaultKind.MALFORMED: Verdict(retries=0, next_target=True, charged=True),
     FaultKind.EXHAUSTED: Verdict(retries=0, next_target=True),
 }
 
@@ -102,8 +103,9 @@ def _shortest_wait(attempts: Sequence[Attempt]) -> float | None:
 
 def _broken(attempts: Sequence[Attempt]) -> str:
     """Breaches are worded by us and may be told; what an upstream says of its own failure may not."""
-    breach = next((a for a in reversed(attempts) if a.fault.kind is FaultKind.MALFORMED), None)
-    if breach is not None:
+    breaches = [attempt for attempt in attempts if attempt.fault.kind is FaultKind.MALFORMED]
+    if breaches:
+        breach = next(attempt for attempt in breaches if attempt.target == breaches[-1].target)
         where = f" for `input[{breach.item}]`" if breach.item is not None else ""
         return (
             f"The model's backend gave a wrong answer{where}: {breach.fault.message}. No vectors were returned; "

@@ -39,7 +39,7 @@ def resolve(
             "address, so that only you can tell that they all serve the same vectors; name that space",
         )
         return None
-    space = spaces[0] if spaces else f"{shape.targets[0].provider}/{shape.targets[0].model or alias}"
+    space = spaces[0] if spaces else f"{shape.targets[0].provider.name}/{shape.targets[0].model or alias}"
     space += _recipe(shape, unit_length)
     if not re.fullmatch(r"[\x21-\x7e]{1,200}", space):
         reading.problem(path, f"`space` is missing: `{space}` cannot stand in a header; name the space in plain ASCII")

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import checks, credential_rules, proxies, role_rules
+from gateway.adapters import Adapter
 from gateway.config import TargetConfig
 from gateway.document import Path
 from gateway.model_shape import BatchShape, CatalogFacts, ModelShape, TargetShape
 from gateway.reading import Reading
-from providers import PROVIDERS
 from providers.base import Limits, LocalProvider, Provider
 
 _OF_SERVICES: Final = (
@@ -36,7 +36,7 @@ def resolve(
 
 def is_at_home(target: TargetShape) -> bool:
     """Whether a target is a local model, or a service at its provider's own address."""
-    provider = PROVIDERS[target.provider]
+    provider = target.provider
     if isinstance(provider, LocalProvider) or target.base_url is None:
         return True
     return _host(target.base_url) in map(_host, (provider.base_url, *provider.urls_of_keys.values()))
@@ -46,15 +46,14 @@ def unit_length(target: TargetShape, facts: CatalogFacts | None) -> bool | None:
     """Whether a target's vectors come with unit length: by the catalogue, else as its provider makes all of them."""
     if facts is not None and facts.unit_length is not None:
         return facts.unit_length
-    provider = PROVIDERS[target.provider]
-    return provider.unit_length if isinstance(provider, Provider) else None
+    return target.provider.unit_length if isinstance(target.provider, Provider) else None
 
 
 def _check_fields(reading: Reading, shape: ModelShape, path: Path) -> None:
     """Fields of a body can change its vectors, so that all targets of one kind have to send the same."""
     first: dict[str, Mapping[str, object]] = {}
     for index, target in enumerate(shape.targets):
-        if first.setdefault(target.provider, target.extra_body) != target.extra_body:
+        if first.setdefault(target.provider.name, target.extra_body) != target.extra_body:
             reading.problem(
                 (*path, "targets", index, "extra_body"),
                 "differs from that of another target: vectors made with different fields cannot be compared",
@@ -70,15 +69,19 @@ def _target(
     facts: CatalogFacts | None,
     path: Path,
 ) -> TargetConfig:
-    provider = PROVIDERS[shape.provider]
+    provider = shape.provider
     local = isinstance(provider, LocalProvider)
+    built_in: frozenset[str] = provider.built_in if isinstance(provider, LocalProvider) else frozenset()
     if local and shape.path is None:
-        reading.problem(path, "`path` is missing: a local model needs its folder, or `wordllama`")
+        names = "".join(f", or `{name}`" for name in sorted(built_in))
+        reading.problem(path, f"`path` is missing: a local model needs its folder{names}")
     if not local and shape.path is not None:
         reading.problem((*path, "path"), "only local models have a path")
     for name in _OF_SERVICES if local else ():
         if name in shape.model_fields_set:
             reading.problem((*path, name), "only services have this; a local model is not called over a network")
+    if isinstance(provider, LocalProvider) and provider.batches and "max_concurrency" in shape.model_fields_set:
+        reading.problem((*path, "max_concurrency"), "this kind of model has one queue, and computes texts together")
     api_key = credential_rules.api_key(reading, shape, path)
     base_url = None if isinstance(provider, LocalProvider) else _base_url(reading, provider, shape, api_key, path)
     for key in shape.extra_body:
@@ -90,10 +93,10 @@ def _target(
     credentials = credential_rules.credentials(reading, shape, path)
     same_tokens = takes_ids and is_at_home(shape) and facts is not None and facts.tokenizer == model.client_tokens
     return TargetConfig(
-        name=shape.name or f"{shape.provider}-{index}",
-        provider=shape.provider,
+        name=shape.name or f"{provider.name}-{index}",
+        provider=provider.name,
         model=shape.model or alias,
-        path=shape.path if shape.path in (None, "wordllama") else str(reading.file(shape.path)),
+        path=shape.path if shape.path is None or shape.path in built_in else str(reading.file(shape.path)),
         base_url=base_url,
         api_key=api_key,
         credentials=credentials,
@@ -110,10 +113,10 @@ def _target(
         region=shape.region,
         project=shape.project,
         space_id=shape.space_id,
-        limits=_limits(shape, facts),
+        limits=_limits(reading, shape, facts, path),
         may_cut=_may_cut(provider, shape),
         counts_alike=facts is not None and facts.tokenizer == "cl100k_base",
-        takes_role=not model.prompts or role_rules.needs(shape.provider, facts),
+        takes_role=not model.prompts or role_rules.needs(provider, facts),
         base64=shape.base64 if shape.base64 is not None else _speaks_base64(provider, shape),
         token_ids=shape.token_ids if shape.token_ids is not None else same_tokens,
     )
@@ -141,26 +144,27 @@ def _base_url(reading: Reading, provider: Provider, shape: TargetShape, key: str
     return base_url.replace("{region}", shape.region or "{region}")
 
 
-def _speaks_base64(provider: Provider | LocalProvider, shape: TargetShape) -> bool:
+def _speaks_base64(provider: Adapter, shape: TargetShape) -> bool:
     """A provider's word holds at its own address, and wherever it is a server that people run themselves."""
     if isinstance(provider, LocalProvider) or not provider.base64:
         return False
     return provider.base_url is None or is_at_home(shape)
 
 
-def _may_cut(provider: Provider | LocalProvider, shape: TargetShape) -> bool:
+def _may_cut(provider: Adapter, shape: TargetShape) -> bool:
     """One that has a switch can be told wherever it is; another's word holds where its word on base64 does."""
     if isinstance(provider, LocalProvider) or provider.overlong == "obeys":
         return False
     return provider.overlong != "refuses" or not (provider.base_url is None or is_at_home(shape))
 
 
-def _limits(shape: TargetShape, facts: CatalogFacts | None) -> Limits:
+def _limits(reading: Reading, shape: TargetShape, facts: CatalogFacts | None, path: Path) -> Limits:
     """Of one call: the routing file's, else the model's, else the provider's own."""
-    provider = PROVIDERS[shape.provider]
-    own = provider.limits if isinstance(provider, Provider) else Limits()
+    own = shape.provider.limits if isinstance(shape.provider, Provider) else Limits()
     known = facts.batch if facts is not None else BatchShape()
     given = shape.batch
+    if own.inputs == 1 and (given.inputs or 1) > 1:
+        reading.problem((*path, "batch", "inputs"), f"{shape.provider.name} takes one input in a call, and no list")
     return Limits(
         inputs=given.inputs or known.inputs or own.inputs,
         request_tokens=given.tokens or known.tokens or own.request_tokens,

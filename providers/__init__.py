@@ -14,6 +14,9 @@ from providers.cohere import COHERE, COHERE_V1
 from providers.compatible import COMPATIBLE
 from providers.gemini import GEMINI
 from providers.huggingface import HUGGINGFACE
+from providers.local.fastembed import FASTEMBED
+from providers.local.onnx import ONNX
+from providers.local.sentence_transformers import SENTENCE_TRANSFORMERS
 from providers.local.static import STATIC
 from providers.nomic import NOMIC
 from providers.ollama import OLLAMA
@@ -39,6 +42,9 @@ _NATIVE: Final = (
 )
 """Those with a wire of their own."""
 
-_ALL: Final[tuple[Provider | LocalProvider, ...]] = (*_OPENAI_SHAPED, *_NATIVE, STATIC)
+_LOCAL: Final = (STATIC, ONNX, FASTEMBED, SENTENCE_TRANSFORMERS)
+"""Those inside the gateway."""
+
+_ALL: Final[tuple[Provider | LocalProvider, ...]] = (*_OPENAI_SHAPED, *_NATIVE, *_LOCAL)
 
 PROVIDERS: Final[Mapping[str, Provider | LocalProvider]] = {provider.name: provider for provider in _ALL}

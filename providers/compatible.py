@@ -10,7 +10,7 @@ from typing import Final
 
 from providers.base import FaultKind, Limits, Provider
 from providers.dialect import Dialect
-from providers.errors_shape import Meaning
+from providers.errors_shape import Meaning, oversized
 
 # https://docs.voyageai.com/reference/embeddings-api
 # It refuses `encoding_format: float`, and adds a prompt for each role. Keys of MongoDB Atlas have another address.
@@ -24,6 +24,7 @@ VOYAGE: Final = Dialect(
     "voyage",
     "https://api.voyageai.com/v1",
     Meaning(FaultKind.MISCONFIGURED, 400, says="is not supported. Supported models are"),
+    oversized(400, says="max allowed tokens per submitted batch"),
     limits=Limits(inputs=1000, request_tokens=120_000),  # the least; some models take 320,000 or 1,000,000
     base64=True,
     overlong="obeys",
@@ -50,6 +51,8 @@ JINA: Final = Dialect(
     Meaning(FaultKind.EXHAUSTED, 403, code="AUTHZ_INSUFFICIENT_BALANCE"),
     Meaning(FaultKind.MISCONFIGURED, 400, says="INPUT_MODEL_NOT_FOUND"),
     Meaning(FaultKind.MISCONFIGURED, 400, code="INPUT_MODEL_NOT_FOUND"),
+    oversized(says="input list can contain at most"),
+    oversized(says="larger than the largest allowed size"),
     limits=Limits(inputs=512),  # v4; older models take 2048
     overlong="obeys",
 )
@@ -60,7 +63,13 @@ JINA: Final = Dialect(
 MISTRAL: Final = Dialect(
     dimensions_field="output_dimension",
     guarded=frozenset({"output_dtype"}),
-).provider("mistral", "https://api.mistral.ai/v1", limits=Limits(request_tokens=16_384), overlong="refuses")
+).provider(
+    "mistral",
+    "https://api.mistral.ai/v1",
+    oversized(400, says="Too many tokens in batch"),
+    limits=Limits(request_tokens=16_384),
+    overlong="refuses",
+)
 
 # https://docs.nugen.in
 NUGEN: Final = Dialect(version="api/v3/inference", asks_base64={}).provider(
@@ -120,6 +129,7 @@ SILICONFLOW: Final = Dialect().provider(
 DASHSCOPE: Final = Dialect(version="compatible-mode/v1").provider(
     "dashscope",
     "https://dashscope.aliyuncs.com/compatible-mode/v1",
+    oversized(400, says="batch size is invalid"),
     limits=Limits(inputs=10),  # v3 and v4; v1 and v2 take 25
 )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from providers import openai_shape
-from providers.base import Embeddings, Fault, FaultKind, Limits, Provider, Response
+from providers import infinity_statistics, openai_shape
+from providers.base import Embeddings, Fault, FaultKind, Limits, Provider, Response, StatisticsSource
 from providers.dialect import Dialect
 from providers.errors_shape import Meaning
 
@@ -21,7 +21,7 @@ TEI: Final = Dialect().provider(
     "tei",
     limits=Limits(
         inputs=32,  # --max-client-batch-size
-        request_bytes=1_500_000,  # --payload-limit is 2,000,000 for the whole body, escapes in its texts included
+        request_bytes=2_000_000,  # --payload-limit
     ),
     token_ids=True,
     base64=True,
@@ -52,6 +52,7 @@ INFINITY: Final = Dialect(
     limits=Limits(inputs=2048, input_chars=122_880),  # INFINITY_MAX_CLIENT_BATCH_SIZE; the characters are fixed
     base64=True,
     overlong="cuts",
+    statistics=StatisticsSource(infinity_statistics.build_request, infinity_statistics.parse_response),
 )
 
 # https://docs.vllm.ai/en/latest/models/pooling_models/

@@ -12,7 +12,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "shape", "addresses", "signatures"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together"},
+    {"addresses", "signatures"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
@@ -22,7 +23,7 @@ GATEWAY_ORDER = [
     {"claims", "minted"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules", "access_rules", "credential_rules"},
+    {"role_rules", "access_rules", "credential_rules", "cutting_rules"},
     {"target_rules", "identity_rules", "advice"},
     {"space_rules"},
     {"model_rules"},
@@ -30,15 +31,19 @@ GATEWAY_ORDER = [
     {"routing"},
     {"gates"},
     {"store"},
-    {"store.grants", "store.memory", "store.sqlite_file"},
-    {"store.embedded", "limits"},
+    {"store.grants", "store.memory", "store.outage", "store.redis_address", "store.sqlite_file"},
+    {"store.embedded", "store.redis_client", "limits"},
+    {"store.redis_link"},
+    {"store.redis"},
     {"vocabulary"},
     {"tokens", "token_ids"},
+    {"sizes", "parts"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "logs"},
-    {"credentials"},
-    {"backends", "dispatch"},
-    {"ledger", "keys", "known_keys", "key_sets"},
+    {"record", "upstream", "retry", "logs", "halving"},
+    {"credentials", "line", "statistics"},
+    {"backends", "batcher", "dispatch"},
+    {"usage", "engines", "token_sources", "ledger", "keys", "state_watch", "known_keys", "key_sets"},
+    {"books"},
     {"service", "reports", "minting", "oidc"},
     {"authentication"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
@@ -46,32 +51,41 @@ GATEWAY_ORDER = [
     {"app"},
     {"assembly"},
     {"entrance"},
+    {"probing"},
+    {"probing.finding"},
+    {"probing.vectors", "probing.report"},
+    {"probing.abilities", "probing.asking"},
+    {"probing.questions"},
     {"build"},
     {"welcome", "serving"},
     {"commands", "commands.common"},
-    {"commands.keys", "commands.usage"},
+    {"commands.keys", "commands.probe", "commands.usage"},
     {"cli"},
     {"__main__"},
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary"},
-    {"openai_shape", "token_grants", "local.pooling"},
-    {"native_shape"},
+    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
+    {"openai_shape", "token_grants", "local.pooling", "local.sequences"},
+    {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
     {"cohere", "gemini", "huggingface", "nomic", "ollama", "tei_native", "vertex", "watsonx"},
     {"dialect"},
     {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake", "perplexity"},
-    {"local.static"},
+    {"local.static", "local.fastembed", "local.sentence_transformers"},
     {"__init__"},
 ]
 
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
-    "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys", "gateway.commands.usage"},
+    "click": {
+        "gateway.cli",
+        *(f"gateway.commands.{room}" for room in ("common", "keys", "probe", "usage")),
+    },
     "cryptography": {"providers.token_grants"},
+    "fastembed": {"providers.local.fastembed"},
     "httpx": {"gateway.upstream"},
     "jwt": {"gateway.signatures", "providers.token_grants"},
     "numpy": {
@@ -80,7 +94,11 @@ DOORS = {
         "providers.local.safetensors",
         "providers.local.pooling",
         "providers.local.static",
+        "providers.local.onnx",
+        "providers.local.fastembed",
+        "providers.local.sentence_transformers",
     },
+    "onnxruntime": {"providers.local.onnx"},
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
@@ -92,15 +110,27 @@ DOORS = {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
         *("gateway.middleware", "gateway.origin", "gateway.serving"),
     },
+    "redis": {"gateway.store.redis_client", "gateway.store.redis_link"},
+    "sentence_transformers": {"providers.local.sentence_transformers"},
     "tenacity": {"gateway.retry"},
     "tiktoken": {"gateway.vocabulary", "gateway.tokens", "gateway.token_ids"},
-    "tokenizers": {"gateway.tokens", "providers.local.vocabulary"},
+    "tokenizers": {
+        "gateway.tokens",
+        "providers.local.vocabulary",
+        "providers.local.sequences",
+        "providers.local.onnx",
+    },
+    "torch": {"providers.local.sentence_transformers"},
+    "transformers": {"providers.local.sentence_transformers"},
     "uvicorn": {"gateway.serving", "gateway.protocol"},
     "yaml": {"gateway.document"},
 }
 PURE = {
     f"gateway.{room}"
-    for room in ("errors", "inputs", "wire", "answers", "dimensions", "routing", "planning", "contract", "policy")
+    for room in (
+        *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
+        *("routing", "planning", "contract", "policy"),
+    )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from gateway import known_keys
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable
-from gateway.known_keys import REMEMBER_SECONDS, KnownKeys, Shelf
+from gateway.known_keys import BELIEVE_SECONDS, REMEMBER_SECONDS, KnownKeys, Shelf
 from tests.fakes.clock import FakeTime
 from tests.fakes.key_store import FakeKeyStore
 
@@ -125,6 +127,18 @@ async def test_lost_state(shelf: Shelf, store: FakeKeyStore, time: FakeTime) -> 
     assert "app" == (known.name if known else None)
     with pytest.raises(StateUnavailable):
         await shelf.find("hash of another")
+
+
+@pytest.mark.parametrize(("later", "known"), [(BELIEVE_SECONDS - 1, True), (BELIEVE_SECONDS, False)])
+async def test_lost_for_long(store: FakeKeyStore, time: FakeTime, later: float, known: bool) -> None:
+    """A state that is lost lets nobody in for ever."""
+    shelf = KnownKeys([], store, time.clock).by_hash
+    await shelf.find("hash of app")
+    store.is_lost = True
+    time.now += later
+
+    with nullcontext() if known else pytest.raises(StateUnavailable):
+        assert await shelf.find("hash of app") is not None
 
 
 async def test_lost_state_denies(store: FakeKeyStore, time: FakeTime) -> None:

@@ -117,7 +117,7 @@ TOO_LONG = {"refuses": "refused", "obeys": "refused, as told", "cuts": "cut", "u
 def facts(provider: Provider | LocalProvider) -> list[str]:
     """What the table has to say of a provider, behind what it reaches and its credentials."""
     if isinstance(provider, LocalProvider):
-        return ["", "", "", ""]
+        return ["", "", "", "refused" if provider.batches else ""]
     limits = provider.limits
     amounts = {
         "input" if limits.inputs == 1 else "inputs": limits.inputs,

@@ -336,7 +336,7 @@ def test_not_finite_behind_base64(name: str) -> None:
 )
 def test_status(name: str, status: int, expected: FaultKind) -> None:
     """A status has its kind of fault, and the message is found in the provider's own shape."""
-    assert Fault(expected, "No.", status) == fault(name, SAMPLES[name].error("No."), status)
+    assert Fault(expected, "No.", status, divisible=status == 413) == fault(name, SAMPLES[name].error("No."), status)
 
 
 @EVERY
