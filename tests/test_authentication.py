@@ -176,6 +176,21 @@ async def test_nonsense(shown: str) -> None:
     assert ("invalid_api_key", [], 0) == (error.error_code, door.store.asked, door.fetches)
 
 
+@pytest.mark.parametrize(
+    ("shown", "start"),
+    [
+        ("e30.e30.x", "The token is not valid here"),
+        ("sk-gateway-.e30.x", "The API key `…` is not valid here"),
+        (MINTED_PREFIX + "e30.e30.x", "The minted key is not valid here"),
+        ("x" * LONGEST, "The API key `xxxx…xxxx` is not valid here"),
+        ("x" * (LONGEST + 1), "What this request shows as its API key is longer than 16384 characters."),
+    ],
+)
+async def test_forms(shown: str, start: str) -> None:
+    """The form of what is shown decides what it is taken for."""
+    assert (await Door().refusal(shown)).message.startswith(start)
+
+
 @given(st.text() | st.text(st.characters(max_codepoint=255)) | st.text("eyJ0.-_=sk-gateway-minted", max_size=80))
 async def test_any_text(shown: str) -> None:
     """Whatever is shown, the refusal is one printable line."""
