@@ -36,7 +36,8 @@ GATEWAY_ORDER = [
     {"record", "upstream", "retry", "logs"},
     {"credentials"},
     {"backends", "dispatch"},
-    {"ledger", "keys"},
+    {"ledger", "key_wishes"},
+    {"keys"},
     {"service", "reports"},
     {"listing", "middleware", "protocol", "bodies"},
     {"endpoints", "admin"},
@@ -82,7 +83,7 @@ DOORS = {
     "pydantic": {
         *("gateway.shape", "gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
         *("gateway.credential_shape", "gateway.credential_rules", "gateway.faults_of_shape", "gateway.reading"),
-        "gateway.keys",
+        "gateway.key_wishes",
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
