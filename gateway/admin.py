@@ -111,8 +111,10 @@ class Admin:
 
     def _check(self, request: Request) -> None:
         shown = bearer(request.headers.get("authorization"), None)
-        if shown is None or not secrets.compare_digest(_digest(shown), _digest(self.admin_key)):
-            raise Unauthenticated("This needs the admin key, as `Authorization: Bearer …`.", code="invalid_api_key")
+        if shown is None:
+            raise Unauthenticated("This needs the admin key, as `Authorization: Bearer …`.")
+        if not secrets.compare_digest(_digest(shown), _digest(self.admin_key)):
+            raise Unauthenticated("This needs the admin key, and what was sent is another.", code="invalid_api_key")
 
     async def _find(self, request: Request) -> KeyRecord:
         key_id = request.path_params["key_id"]

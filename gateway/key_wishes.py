@@ -69,7 +69,7 @@ def changed(record: KeyRecord, patch: Mapping[str, Any], teams: Collection[str],
     if patch.get("models", ()) is None:
         raise KeyRefused("`models` cannot be null, which could mean none or all; `*` is all.", "models")
     standing = {name: value for name, value in _objects(record).items() if name in patch}
-    unknown = dict.fromkeys(patch.keys() - KeyWish.model_fields.keys())  # even a null of it is a mistake
+    unknown = {name: None for name in patch if name not in KeyWish.model_fields}  # even a null of it is a mistake
     wish = shaped({**unknown, **codec.merged({**standing, "name": record.name}, patch)})
     named = {_FIELDS.get(name, name) for name in patch}
     return {name: value for name, value in wanted(wish, teams, now).items() if name in named}
