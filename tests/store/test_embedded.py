@@ -103,6 +103,15 @@ async def test_list(store: EmbeddedStore) -> None:
     assert [1.0, 2.0, 3.0] == [record.created for record in await store.list_keys()]
 
 
+@pytest.mark.parametrize(("name", "expected"), [("app", ["key_1", "key_3"]), ("a%", ["key_2"]), ("", [])])
+async def test_list_by_name(store: EmbeddedStore, name: str, expected: list[str]) -> None:
+    """Those of one name are listed alone, ended ones too; a name is no pattern."""
+    for number, given in enumerate(("app", "a%", "app"), 1):
+        await store.add_key(KeyRecord(f"key_{number}", given, f"hash {number}", created=number, revoked=1.0))
+
+    assert expected == [record.id for record in await store.list_keys(name)]
+
+
 HOSTILE = ["'; DROP TABLE keys; --", '"', "a%_b", "\\", "?", ":id", "名前🔑", "\0", "a\nb", ""]
 
 
