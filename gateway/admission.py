@@ -1,33 +1,64 @@
 """Whether inputs fit a route's limits: token ids are read, prompts put around texts, tokens counted where it decides.
 
-Counting is exact only for inputs whose byte length cannot tell; an estimate never refuses anything.
+What is too long is refused, or cut where the route says so. An estimate does neither, unless a backend might cut
+without a word what is too long: then it refuses, at a limit of its own far below the real one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from gateway import token_ids, tokens
-from gateway.errors import ContextLengthExceeded, InvalidRequest, TooManyTokens
+from gateway import parts, token_ids, tokens
+from gateway.cutting import Part
+from gateway.errors import ContextLengthExceeded, InvalidRequest
 from gateway.routing import Route
+from gateway.sizes import Sizes, perhaps_too_long, too_long
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
-from providers.base import Input, InputType, Limits, TokenIds
+from providers.base import Input, InputType, TokenIds
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The inputs as every target of the route gets them.
+    """The inputs as every target of the route gets them; those that were cut stand there as their parts.
 
-    `sizes` are their tokens, exact where it mattered and an upper bound elsewhere; `cut_items` are the inputs
-    that lost half a character when their token ids were read.
+    `sizes` are their tokens, exact where it mattered and an upper bound elsewhere. `items` tells of each which item of
+    the request it is, or is a part of. `cut_items` are the items that were cut, or that lost half a character when
+    their token ids were read. `overhead` are the tokens of a part that are not its own text's.
     """
 
     inputs: Sequence[Input] = field(repr=False)
     sizes: Sequence[int]
+    items: Sequence[int]
     cut_items: Sequence[int] = ()
+    overhead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What holds for the inputs of one request: over so many tokens one is refused, or cut, if a count may say so."""
+
+    route: Route
+    counter: Counter
+    refused_over: int | None
+    cut_over: int | None
+    prompt: str | None
+    """What is put around a text, which stands for `{text}` in it."""
+
+    def prompted(self, text: str) -> str:
+        if self.prompt is None:
+            return text
+        before, after = self.prompt.split("{text}")
+        return f"{before}{text}{after}"
+
+    def weight(self, text: str) -> int:
+        """Its tokens; or its characters in the limit's measure, if these are what it has too many of."""
+        whole = self.prompted(text)
+        most_chars, most = self.route.limits.input_chars, self.cut_over
+        by_chars = 0 if most_chars is None or most is None else -(-len(whole) * most // most_chars)
+        return max(self.counter.count(whole), by_chars)
 
 
 async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, counter: Counter) -> Admitted:
@@ -38,41 +69,71 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
             "Send them in several requests.",
             param="input",
         )
-    cut_items: Sequence[int] = ()
     decides = counter.exact and route.tokenizer_known
-    if isinstance(inputs[0], str):
-        inputs = _prompted(cast("Sequence[str]", inputs), role, route)
-    else:
-        most = route.limits.input_tokens if decides and counter.name == route.client_tokens else None
-        inputs, cut_items = _from_token_ids(cast("Sequence[TokenIds]", inputs), role, route, most)
-    return Admitted(inputs, await _sizes(inputs, route.limits, counter, decides=decides), cut_items)
+    limit = route.limits.input_tokens if decides else None
+    refuses = route.too_long == "error"
+    rules = _Rules(
+        route,
+        counter,
+        refused_over=limit if refuses else None,
+        cut_over=None if refuses else limit,
+        prompt=route.prompts[role] if role and route.prompts else None,
+    )
+    cut_items: Sequence[int] = ()
+    if not isinstance(inputs[0], str):
+        inputs, cut_items = _read_token_ids(cast("Sequence[TokenIds]", inputs), rules)
+    whole = [rules.prompted(item) if isinstance(item, str) else item for item in inputs]
+    sizes = Sizes(whole, counter)
+    if rules.cut_over is None:
+        await _check(whole, sizes, route, decides=decides)
+    if decides and route.limits.request_tokens is not None:
+        await sizes.check_sum(route.limits.request_tokens)
+    admitted = Admitted(whole, sizes.tokens, range(len(whole)), cut_items)
+    if rules.cut_over is None:
+        return admitted
+    long = sizes.perhaps_over(rules.cut_over) | _of_too_many_chars(whole, route.limits.input_chars)
+    return await _cut(admitted, cast("Sequence[str]", inputs), long, rules) if long else admitted
 
 
-def _prompted(texts: Sequence[str], role: InputType | None, route: Route) -> Sequence[str]:
-    if role is None or not route.prompts:
-        return texts
-    before, after = route.prompts[role].split("{text}")
-    return [f"{before}{text}{after}" for text in texts]
+async def _check(inputs: Sequence[Input], sizes: Sizes, route: Route, *, decides: bool) -> None:
+    """Refuses an input over a limit. Unless the count `decides`, being exact, only the limit of estimates holds."""
+    most_chars = route.limits.input_chars
+    for item in sorted(_of_too_many_chars(inputs, most_chars)):
+        raise ContextLengthExceeded(
+            f"`input[{item}]` has {len(inputs[item])} characters; this model takes at most {most_chars} in one input. "
+            "Split it into shorter ones.",
+            param="input",
+        )
+    await sizes.bound()
+    most = route.limits.input_tokens if decides else route.most_estimated
+    if most is not None:
+        await sizes.check_each(most, too_long if decides else perhaps_too_long)
 
 
-def _from_token_ids(
-    lists: Sequence[TokenIds], role: InputType | None, route: Route, most: int | None
-) -> tuple[Sequence[Input], Sequence[int]]:
-    """Ids as they came, where every target reads them alike; else the text that they stand for."""
-    if route.client_tokens == "reject":
+def _of_too_many_chars(inputs: Sequence[Input], most: int | None) -> set[int]:
+    if most is None:
+        return set()
+    return {item for item, text in enumerate(inputs) if isinstance(text, str) and len(text) > most}
+
+
+def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[Input], Sequence[int]]:
+    """Ids as they came, where every target reads them alike and none is cut; else the text that they stand for.
+
+    With them come the items that lost half a character.
+    """
+    if rules.route.client_tokens == "reject":
         raise InvalidRequest("This model takes texts, not token ids.", param="input")
     encoding = cl100k()
+    counted_alike = rules.counter.name == rules.route.client_tokens
+    some_are_cut = rules.cut_over is not None and max(map(len, lists)) > rules.cut_over
+    passes = rules.route.passes_token_ids and rules.prompt is None and not some_are_cut
     texts: list[str] = []
     cut_items: list[int] = []
     for item, ids in enumerate(lists):
-        if most is not None and len(ids) > most:  # before their millions are read
-            raise ContextLengthExceeded(
-                f"`input[{item}]` has {len(ids)} tokens ({encoding.name}); this model takes at most {most} in one "
-                "input. Split it into shorter ones.",
-                param="input",
-            )
+        if counted_alike and rules.refused_over is not None and len(ids) > rules.refused_over:
+            raise too_long(item, str(len(ids)), rules.refused_over, rules.counter)  # before their millions are read
         try:
-            if route.passes_token_ids and not (role and route.prompts):
+            if passes:
                 token_ids.check_ids(encoding, ids)
                 continue
             decoded = token_ids.decode(encoding, ids)
@@ -81,76 +142,27 @@ def _from_token_ids(
         texts.append(decoded.text)
         if decoded.trimmed:
             cut_items.append(item)
-    return (_prompted(texts, role, route) if texts else lists), cut_items
+    return (lists if passes else texts), cut_items
 
 
-async def _sizes(inputs: Sequence[Input], limits: Limits, counter: Counter, *, decides: bool) -> Sequence[int]:
-    """Bounds first: most requests are admitted by the length of their bytes, and none is counted without need.
-
-    Unless the count `decides`, being exact in the model's own tokens, nothing is refused.
-    """
-    sizes = _Sizes(inputs, counter)
-    await sizes.count(sizes.unbounded)
-    if not decides:
-        return sizes.tokens
-    if limits.input_tokens is not None:
-        over = sizes.over(limits.input_tokens)
-        for item in over:
-            if sizes.least(item) > limits.input_tokens:
-                raise _too_long(item, f"at least {sizes.least(item)}", limits.input_tokens, counter)
-        for item in over:  # one by one: the first that is too long ends it
-            await sizes.count([item])
-            if sizes.tokens[item] > limits.input_tokens:
-                raise _too_long(item, str(sizes.tokens[item]), limits.input_tokens, counter)
-    if limits.request_tokens is not None and sum(sizes.tokens) > limits.request_tokens:
-        await sizes.count(range(len(inputs)))
-        if sum(sizes.tokens) > limits.request_tokens:
-            raise TooManyTokens(
-                f"The inputs have {sum(sizes.tokens)} tokens in all ({counter.name}); this model takes at most "
-                f"{limits.request_tokens} in one request. Send them in several requests.",
-                param="input",
-            )
-    return sizes.tokens
+async def _cut(admitted: Admitted, texts: Sequence[str], long: Collection[int], rules: _Rules) -> Admitted:
+    """The `long` texts as their parts, or as the first of them, unless they turn out to fit."""
+    first_only = rules.route.too_long == "truncate"
+    made = await parts.of(texts, long, rules.cut_over or 0, rules.weight, first_only=first_only)
+    inputs: list[Input] = []
+    sizes: list[int] = []
+    items: list[int] = []
+    for item, text in enumerate(texts):
+        pieces = made.get(item) or [Part(text, admitted.sizes[item])]
+        inputs += [rules.prompted(piece.text) for piece in pieces]
+        sizes += [piece.tokens for piece in pieces]
+        items += [item] * len(pieces)
+    cut_items = {item for item, pieces in made.items() if pieces[0].text != texts[item]}
+    overhead = rules.weight("") if len(inputs) > len(texts) else 0
+    return Admitted(inputs, sizes, items, sorted(cut_items.union(admitted.cut_items)), overhead)
 
 
-class _Sizes:
-    """Tokens of each input: exact for token ids and for what was counted, an upper bound for other texts."""
-
-    def __init__(self, inputs: Sequence[Input], counter: Counter) -> None:
-        self._inputs = inputs
-        self._counter = counter
-        bounds = [counter.most(item) if isinstance(item, str) else len(item) for item in inputs]
-        self.unbounded = [item for item, bound in enumerate(bounds) if bound is None]
-        self.tokens = [bound or 0 for bound in bounds]
-        self._exact = {item for item, what in enumerate(inputs) if not isinstance(what, str)}
-
-    def over(self, limit: int) -> list[int]:
-        return [item for item, size in enumerate(self.tokens) if size > limit]
-
-    def least(self, item: int) -> int:
-        """A cheap lower bound; 0 for those whose number is known, which is then said as it is."""
-        what = self._inputs[item]
-        return 0 if item in self._exact or not isinstance(what, str) else self._counter.least(what)
-
-    async def count(self, items: Iterable[int]) -> None:
-        """Counts those that are not exact yet."""
-        missing = [item for item in items if item not in self._exact]
-        texts = [what for item in missing if isinstance(what := self._inputs[item], str)]
-        for item, number in zip(missing, await tokens.counts(self._counter, texts), strict=True):
-            self.tokens[item] = number
-        self._exact.update(missing)
-
-
-def _too_long(item: int, tokens_found: str, limit: int, counter: Counter) -> ContextLengthExceeded:
-    return ContextLengthExceeded(
-        f"`input[{item}]` has {tokens_found} tokens ({counter.name}); this model takes at most {limit} in one input. "
-        "Split it into shorter ones.",
-        param="input",
-    )
-
-
-async def count_all(inputs: Sequence[Input], counter: Counter) -> int:
-    """Tokens of all inputs, for a usage that no upstream reported."""
-    texts = [item for item in inputs if isinstance(item, str)]
-    ids = sum(len(item) for item in inputs if not isinstance(item, str))
-    return ids + sum(await tokens.counts(counter, texts))
+async def count(inputs: Sequence[Input], counter: Counter) -> list[int]:
+    """The tokens of each input, for a usage that no upstream reported."""
+    texts = iter(await tokens.counts(counter, [item for item in inputs if isinstance(item, str)]))
+    return [next(texts) if isinstance(item, str) else len(item) for item in inputs]

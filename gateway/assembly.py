@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 
-from gateway import tokens
-from gateway.backends import Local, Remote
+from gateway import adapters, tokens
+from gateway.backends import Remote
 from gateway.config import ModelConfig, TargetConfig
-from gateway.credentials import ANSWER_BYTES, BearerToken, Credentials, Signature
+from gateway.engines import Engines
 from gateway.routing import Backend, Route, Target
+from gateway.statistics import ToldStatistics
+from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
-from providers import PROVIDERS
-from providers.aws_signature import AwsKeys
-from providers.base import Endpoint, Engine, EngineError, Fault, LocalProvider, Provider, Request, Response
-from providers.token_grants import Grant
+from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider, Transformer
 
 
 class BuildError(Exception):
     """A configuration that is right, but cannot be brought up on this machine; the message says what to do."""
 
 
-class Engines:
-    """Each local model once, however many routes use it."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[tuple[str, str], Engine] = {}
-
-    def get(self, provider: LocalProvider, path: str) -> Engine:
-        key = (provider.name, path)
-        if key not in self._loaded:
-            self._loaded[key] = provider.load(path)
-        return self._loaded[key]
-
-
-class TokenSources:
-    """Each token once, however many targets send it. `clock` is the event loop's, `now` in seconds since 1970."""
-
-    def __init__(self, upstream: Upstream, clock: Callable[[], float], now: Callable[[], float]) -> None:
-        self._upstream = upstream
-        self._clock = clock
-        self._now = now
-        self._kept: dict[tuple[Grant, Via], BearerToken] = {}
-
-    def credentials(self, target: TargetConfig) -> Credentials | None:
-        """Raises OSError or ValueError when the way to the token endpoint cannot be used."""
-        grant = target.credentials
-        if grant is None:
-            return None
-        if isinstance(grant, AwsKeys):
-            return Signature(grant, target.region or "", self._now)
-        via = Via(target.token_proxy, target.ca_file)
-        self._upstream.pool(via)
-
-        async def fetch(request: Request, deadline: float) -> Response | Fault:
-            return await self._upstream.send(request, via, deadline, ANSWER_BYTES)
-
-        return self._kept.setdefault((grant, via), BearerToken(grant, fetch, self._clock, self._now))
-
-
 def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources) -> Route:
+    """Connects to nothing, and loads the models that are served in this process. Raises BuildError."""
+    local = {target.name: engine for target in model.targets if (engine := _engine(target, model, engines))}
+    transformers = [engine for engine in local.values() if isinstance(engine, Transformer)]
+    if transformers and not model.tokenizer_known:
+        model = _as_told(model, transformers)
     owned = set(OWN_FIELDS)
     for target in model.targets:
-        provider = PROVIDERS[target.provider]
+        provider = adapters.find(target.provider)
         owned |= provider.owned if isinstance(provider, Provider) else set()
     return Route(
         alias=model.alias,
@@ -71,47 +40,82 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         space=model.space,
         dimensions=model.dimensions,
         limits=model.limits,
-        targets=[_target(target, model, engines, upstream, sources) for target in model.targets],
+        targets=[
+            _local_target(target, model, engines, engine)
+            if (engine := local.get(target.name))
+            else _remote_target(target, model, upstream, sources)
+            for target in model.targets
+        ],
         tokenizer=model.tokenizer,
         tokenizer_known=model.tokenizer_known,
+        most_estimated=model.most_estimated,
         client_tokens=model.client_tokens,
         passes_token_ids=all(target.token_ids for target in model.targets),
         prompts=model.prompts,
         input_types=model.input_types,
         default_input_type=model.default_input_type,
+        unit_length=model.unit_length,
         normalize=model.normalize,
+        too_long=model.too_long,
+        price=model.price,
         client_extra=model.client_extra,
         owned=frozenset(owned),
         rates=model.rates,
-        price=model.price,
     )
 
 
-def _target(
-    target: TargetConfig, model: ModelConfig, engines: Engines, upstream: Upstream, sources: TokenSources
-) -> Target:
-    provider = PROVIDERS[target.provider]
-    backend: Backend
-    where = f"models.{model.alias}: target `{target.name}`"
-    if isinstance(provider, LocalProvider):
-        try:
-            engine = engines.get(provider, target.path or "")
-        except EngineError as error:
-            raise BuildError(f"{where}: {error}") from None
-        if engine.dimensions != model.dimensions.native:
-            raise BuildError(
-                f"{where}: its vectors have {engine.dimensions} dimensions, and the configuration says "
-                f"{model.dimensions.native}. Set `dimensions.native` to what the model makes."
-            )
-        backend = Local(engine, target.max_concurrency)
-    else:
-        via = Via(target.proxy, target.ca_file)
-        try:
-            upstream.pool(via)
-            credentials = sources.credentials(target)
-        except (OSError, ValueError) as error:
-            raise BuildError(f"{where}: its `proxy` or `ca_file` cannot be used ({type(error).__name__}).") from None
-        backend = Remote(provider, _endpoint(target), upstream, via, target.max_concurrency, credentials)
+def _as_told(model: ModelConfig, transformers: Sequence[Transformer]) -> ModelConfig:
+    """What the routing file leaves open and the model knows: how its tokens are counted, and its longest text."""
+    longest = min(filter(None, (model.limits.input_tokens, *(engine.input_tokens for engine in transformers))))
+    model = replace(model, limits=replace(model.limits, input_tokens=longest))
+    tokenizer = transformers[0].tokenizer
+    return model if tokenizer is None else replace(model, tokenizer=tokenizer, tokenizer_known=True)
+
+
+def _engine(target: TargetConfig, model: ModelConfig, engines: Engines) -> Engine | Transformer | None:
+    provider = adapters.find(target.provider)
+    if not isinstance(provider, LocalProvider):
+        return None
+    try:
+        engine = engines.get(provider, target.path or "", target.model)
+    except EngineError as error:
+        raise BuildError(f"{_place(target, model)}: {error}") from None
+    if engine.dimensions != model.dimensions.native:
+        raise BuildError(
+            f"{_place(target, model)}: its vectors have {engine.dimensions} dimensions, and the configuration says "
+            f"{model.dimensions.native}. Set `dimensions.native` to what the model makes."
+        )
+    return engine
+
+
+def _local_target(target: TargetConfig, model: ModelConfig, engines: Engines, engine: Engine | Transformer) -> Target:
+    made = _target(target, model, engines.backend(engine, target.max_concurrency))
+    if isinstance(engine, Transformer) and target.timeout is None and len(model.targets) == 1:
+        # It does not hang, it has much to do: where nobody else could be asked, it may take all the time that there is.
+        made = replace(made, timeout=math.inf)
+    return made
+
+
+def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream, sources: TokenSources) -> Target:
+    provider = adapters.find(target.provider)
+    assert isinstance(provider, Provider)  # noqa: S101 (the other kind has an engine)
+    via = Via(target.proxy, target.ca_file)
+    try:
+        upstream.pool(via)
+        credentials = sources.credentials(target)
+    except (OSError, ValueError) as error:
+        raise BuildError(
+            f"{_place(target, model)}: its `proxy` or `ca_file` cannot be used ({type(error).__name__})."
+        ) from None
+    endpoint = _endpoint(target)
+    made = _target(target, model, Remote(provider, endpoint, upstream, via, target.max_concurrency, credentials))
+    if provider.statistics is not None:
+        told = ToldStatistics(provider.statistics, endpoint, target.model, upstream, via, _loop_clock)
+        made = replace(made, told=told.read)
+    return made
+
+
+def _target(target: TargetConfig, model: ModelConfig, backend: Backend) -> Target:
     return Target(
         name=target.name,
         provider=target.provider,
@@ -123,7 +127,16 @@ def _target(
         priority=target.priority,
         weight=target.weight,
         timeout=target.timeout,
+        extra_body=target.extra_body,
     )
+
+
+def _place(target: TargetConfig, model: ModelConfig) -> str:
+    return f"models.{model.alias}: target `{target.name}`"
+
+
+def _loop_clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _endpoint(target: TargetConfig) -> Endpoint:
@@ -133,6 +146,7 @@ def _endpoint(target: TargetConfig) -> Endpoint:
         api_version=target.api_version,
         region=target.region,
         project=target.project,
+        space_id=target.space_id,
         headers=target.headers,
         extra_body=target.extra_body,
         base64=target.base64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from gateway.credentials import Credentials, Nothing
@@ -46,15 +47,22 @@ class Remote:
         return self._slots.load
 
     async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+        """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         async with self._slots.slot(deadline) as free:
             if not free:
                 return Fault(FaultKind.NO_SLOT, "no slot became free in time")
+            waited, left = loop.time() - began, deadline - loop.time()
             most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
             request = self._provider.build_request(call, self._endpoint)
             sent, answer = await self._exchange(request, deadline, most)
             if isinstance(answer, Response) and answer.status == 401 and self._credentials.refused(sent):
                 sent, answer = await self._exchange(request, deadline, most)
-        return self._parsed(answer, sent) if isinstance(answer, Response) else answer
+        if isinstance(answer, Fault):
+            late = answer.kind is FaultKind.TIMEOUT and waited > left
+            return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
+        return self._parsed(answer, sent)
 
     async def _exchange(self, request: Request, deadline: float, most: int) -> tuple[Request, Response | Fault]:
         """The request as it was sent, and what came of it."""
@@ -72,7 +80,7 @@ class Remote:
         message = fault.message
         for secret in sorted(words, key=len, reverse=True):
             message = message.replace(secret, "[hidden]")
-        return Fault(fault.kind, message, fault.status, fault.retry_after, fault.item)
+        return replace(fault, message=message)
 
 
 class Local:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -14,17 +15,18 @@ from starlette.applications import Starlette
 from gateway import assembly
 from gateway.admin import SHORTEST_ADMIN_KEY, Admin
 from gateway.app import application
-from gateway.assembly import Engines, TokenSources
 from gateway.auth import Authenticator
-from gateway.config import Config
+from gateway.config import Config, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
+from gateway.engines import Engines
 from gateway.middleware import Running
 from gateway.retry import Retry
-from gateway.routing import Routes
+from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
+from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
 
@@ -36,29 +38,48 @@ class House:
     gateway: Gateway
     store: Store
     upstream: Upstream
+    engines: Engines
     running: Running
 
     async def close(self) -> None:
+        await self.engines.close()
         await self.upstream.close()
         await self.store.close()
 
 
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
-    upstream = Upstream()
-    return House(config, gateway(config, upstream), store(config), upstream, Running())
+    upstream, engines = Upstream(), Engines(_threads(config.server.workers))
+    return House(config, gateway(config, upstream, engines), store(config), upstream, engines, Running())
 
 
-def gateway(config: Config, upstream: Upstream) -> Gateway:
-    """The routes with their backends, without the state that only callers need. Raises BuildError."""
-    engines, sources = Engines(), TokenSources(upstream, _loop_clock, time.time)
-    routes = [assembly.route(model, engines, upstream, sources) for model in config.models]
+def _threads(workers: int) -> int | None:
+    """Of one forward pass: workers share the processors, and one alone leaves their number to the models' libraries."""
+    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+
+
+def gateway(config: Config, upstream: Upstream, engines: Engines | None = None) -> Gateway:
+    """The routes with their backends, without the state that only callers need. Raises BuildError.
+
+    Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process.
+    """
+    made = routes(config.models, upstream, engines or Engines())
     return Gateway(
-        routes=Routes(routes),
-        counters={route.tokenizer: assembly.counter(route) for route in routes},
-        dispatcher=Dispatcher(Retry(_loop_clock, asyncio.sleep, random.random), _loop_clock),
+        routes=Routes(made),
+        counters={route.tokenizer: assembly.counter(route) for route in made},
+        dispatcher=Dispatcher(retry(), _loop_clock),
         random=random.random,
     )
+
+
+def routes(models: Sequence[ModelConfig], upstream: Upstream, engines: Engines) -> list[Route]:
+    """The models with their backends; what several of them use is made once. Raises BuildError."""
+    sources = TokenSources(upstream, _loop_clock, time.time)
+    return [assembly.route(model, engines, upstream, sources) for model in models]
+
+
+def retry() -> Retry:
+    return Retry(_loop_clock, asyncio.sleep, random.random)
 
 
 def store(config: Config) -> Store:

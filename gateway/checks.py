@@ -7,8 +7,6 @@ import re
 import urllib.parse
 from typing import Any, Final
 
-from providers import PROVIDERS
-
 
 def model_name(name: str) -> str:
     if not name or len(name) > 200 or not name.isprintable() or " " in name:
@@ -27,12 +25,6 @@ def prompt(template: str) -> str:
     if template.count("{text}") != 1:
         raise ValueError("must hold `{text}` exactly once, where the input goes")
     return template
-
-
-def provider(name: str) -> str:
-    if name not in PROVIDERS:
-        raise ValueError(f"no such provider; there are {', '.join(f'`{known}`' for known in sorted(PROVIDERS))}")
-    return name
 
 
 def sha256(text: str) -> str:

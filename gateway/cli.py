@@ -16,6 +16,7 @@ from gateway.assembly import BuildError
 from gateway.auth import Caller
 from gateway.commands.common import FILE, config_option, fail, load, with_store
 from gateway.commands.keys import keys_group
+from gateway.commands.probe import probe
 from gateway.commands.usage import usage
 from gateway.config import Config
 from gateway.errors import GatewayError
@@ -69,8 +70,13 @@ def check(file: pathlib.Path | None) -> None:
     for model in loaded.models:
         targets = ", ".join(f"{target.name} ({target.provider}: {target.model})" for target in model.targets)
         click.echo(f"{model.alias}: space {model.space}, {model.dimensions}, targets {targets}")
-    count = len(loaded.models)
-    click.echo(f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}.")
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    count, warned = len(loaded.models), len(loaded.warnings)
+    click.echo(
+        f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}"
+        f"{f', {warned} warning' if warned else ''}{'s' if warned > 1 else ''}."
+    )
 
 
 @main.command(name="schema")
@@ -106,5 +112,6 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
         fail(str(error))
 
 
+main.add_command(probe)
 main.add_command(keys_group)
 main.add_command(usage)

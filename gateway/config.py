@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
 from gateway.schema import ServerShape
@@ -26,10 +27,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
-        return [
-            f"{self.file}{f':{problem.line}' if problem.line else ''}: {problem.place}: {problem.message}"
-            for problem in self.problems
-        ]
+        return [problem.told(self.file) for problem in self.problems]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,11 @@ class TargetConfig:
     api_version: str | None
     region: str | None
     project: str | None
+    space_id: str | None
     limits: Limits
     """Of one call."""
+    may_cut: bool
+    """Whether it may cut a text that is too long for its model, without a word."""
     counts_alike: bool
     takes_role: bool
     """Whether the provider is told the input type: not where the prompt says it, unless a call without is refused."""
@@ -90,16 +91,22 @@ class ModelConfig:
     tokenizer: str
     tokenizer_known: bool
     """False where nobody named a tokenizer: limits are then counted in cl100k_base, and usage is an estimate."""
+    most_estimated: int | None
+    """Most tokens of one input by an estimate, far below the limit; None where an estimate refuses nothing."""
     client_tokens: str
     prompts: Mapping[InputType, str]
     input_types: tuple[InputType, ...]
     """Told to the provider, or chosen among the prompts; empty where the model knows none."""
     default_input_type: InputType | None
+    unit_length: bool | None
+    """Whether the backends' vectors are of unit length as they come; None where nobody knows."""
     normalize: bool
+    """Whether they are made so here."""
+    too_long: TooLong
+    price: float | None
+    """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]
     rates: Rates
-    price: float | None
-    """US dollars for a million tokens."""
     targets: tuple[TargetConfig, ...]
 
 
@@ -113,3 +120,5 @@ class Config:
     admin_key: str | None = field(repr=False)
     models: tuple[ModelConfig, ...]
     is_embedded_default: bool = False
+    warnings: tuple[str, ...] = ()
+    """What is right, but should be known, each with its place in the file."""

@@ -14,7 +14,8 @@ def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = N
     """The vectors in the order of the inputs, or the first promise that they break.
 
     Exactly `inputs` vectors; their indexes a permutation; each of `dimensions` float32 values, all finite,
-    not all zero, nor in the first `kept`, if they are going to be cut to those.
+    not all zero, nor in the first `kept`, if they are going to be cut to those. What is wrong with one vector's values
+    may be one input's doing, so that smaller batches may fare better.
     """
     if len(answer.vectors) != inputs:
         return _breach(f"{len(answer.vectors)} vectors came back for {inputs} inputs")
@@ -28,10 +29,10 @@ def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = N
     values = codec.matrix(vectors)
     finite = np.isfinite(values)
     if not finite.all():
-        return _breach("the vector holds NaN or infinity", int(np.argmin(finite.all(axis=1))))
+        return _breach("the vector holds NaN or infinity", int(np.argmin(finite.all(axis=1))), divisible=True)
     any_value = values[:, :kept].any(axis=1)
     if not any_value.all():
-        return _breach("the vector is all zeros", int(np.argmin(any_value)))
+        return _breach("the vector is all zeros", int(np.argmin(any_value)), divisible=True)
     return vectors
 
 
@@ -55,5 +56,11 @@ def unit_length(vectors: Sequence[bytes]) -> list[bytes]:
     return codec.rows(codec.unit_length(codec.matrix(vectors)))
 
 
-def _breach(message: str, item: int | None = None) -> Fault:
-    return Fault(FaultKind.MALFORMED, message, item=item)
+def mean(vectors: Sequence[bytes], weights: Sequence[int]) -> bytes:
+    """The weighted mean of vectors made unit length, itself made unit length; zeros if they cancel each other out."""
+    parts = codec.unit_length(codec.matrix(vectors))
+    return codec.rows(codec.unit_length(np.average(parts, axis=0, weights=weights, keepdims=True)))[0]
+
+
+def _breach(message: str, item: int | None = None, *, divisible: bool = False) -> Fault:
+    return Fault(FaultKind.MALFORMED, message, item=item, divisible=divisible)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from gateway import checks
+from gateway.adapters import Adapter
 from gateway.credential_shape import AwsShape, CredentialsShape, EntraShape, GoogleShape, IbmShape
 from gateway.document import Path
 from gateway.model_shape import TargetShape
@@ -17,7 +18,7 @@ from providers.token_grants import Grant, ServiceAccount
 
 def api_key(reading: Reading, shape: TargetShape, path: Path) -> str | None:
     key = _secret(reading, shape, "api_key", path)
-    provider = PROVIDERS[shape.provider]
+    provider = shape.provider
     if not isinstance(provider, Provider):
         return None
     names = [name for name in ("api_key", "api_key_file") if getattr(shape, name) is not None]
@@ -38,15 +39,15 @@ def credentials(reading: Reading, shape: TargetShape, path: Path) -> Grant | Aws
     if given is None:
         return None
     path = (*path, "credentials")
-    fitting = [
-        f"`{name}`"
-        for name, provider in PROVIDERS.items()
-        if isinstance(provider, Provider) and given.kind in provider.credentials
-    ]
-    if f"`{shape.provider}`" not in fitting:
-        reading.problem((*path, "kind"), f"these are credentials for {', '.join(fitting)}, not for `{shape.provider}`")
+    if not _fits(given, shape.provider):
+        fitting = ", ".join(f"`{name}`" for name, provider in PROVIDERS.items() if _fits(given, provider))
+        reading.problem((*path, "kind"), f"these are credentials for {fitting}, not for `{shape.provider.name}`")
         return None
     return _read(reading, given, path)
+
+
+def _fits(given: CredentialsShape, provider: Adapter) -> bool:
+    return isinstance(provider, Provider) and given.kind in provider.credentials
 
 
 def _read(reading: Reading, given: CredentialsShape, path: Path) -> Grant | AwsKeys | None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
-from gateway import contract, planning
+from gateway import contract, halving, planning
+from gateway.planning import Plan
 from gateway.policy import TABLE, Attempt
 from gateway.retry import Retry
 from gateway.routing import Target
-from providers.base import EmbedCall, Embeddings, Fault, Input, InputType
+from gateway.together import together
+from providers.base import EmbedCall, Embeddings, Fault, InputType
 
 TRY_SECONDS: Final = 20.0
 """Longest single try where the target names none."""
 WAIT_WITH_OTHERS_LEFT: Final = 1.0
-"""Longest pause before trying the same target again while another one could be asked."""
+"""After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
+
+Answer = tuple[Sequence[bytes], int | None]
+"""Right vectors, and the tokens that the upstream billed for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,7 @@ class Job:
     `dimensions` is the length that must come back; `kept` of them are what the client will get, None for all.
     """
 
-    inputs: Sequence[Input] = field(repr=False)
-    sizes: Sequence[int]
+    plan: Plan
     dimensions: int
     kept: int | None = None
     sent_dimensions: int | None = None
@@ -38,7 +43,7 @@ class Job:
 
 @dataclass(slots=True)
 class Delivery:
-    """What has been delivered so far. Vectors are float32 bytes in the order of the inputs, None where missing.
+    """What has been delivered so far. Vectors are float32 bytes in the order of the plan's inputs, None where missing.
 
     `tokens` is the upstreams' own sum, None as soon as one of them did not say.
     """
@@ -58,6 +63,11 @@ class Delivery:
         return whole if len(whole) == len(self.vectors) else None
 
 
+def _is_final(fault: Fault) -> bool:
+    """Whether no other target may help. One may take the batch that is too large here, while no item of it is."""
+    return not TABLE[fault.kind].next_target and not (fault.divisible and fault.item is None)
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """`clock` is the event loop's, which deadlines are on."""
@@ -67,14 +77,21 @@ class Dispatcher:
 
     async def run(self, job: Job, targets: Sequence[Target], deadline: float) -> Delivery:
         """Asks the targets in the order given until nothing is missing, or no other target may help."""
-        delivery = Delivery([None] * len(job.inputs))
+        plan = job.plan
+        delivery = Delivery([None] * len(plan.inputs))
         for place, target in enumerate(targets):
             others = len(targets) - place - 1
             batches = planning.pack(
-                job.inputs, job.sizes if target.counts_alike else None, delivery.missing, target.limits
+                plan.inputs,
+                plan.sizes if target.counts_alike else None,
+                delivery.missing,
+                target.limits,
+                planning.frame(target.model, target.extra_body, job.extra, job.user)
+                if target.limits.request_bytes is not None
+                else planning.BARE,
             )
             faults = await self._ask(job, target, batches, delivery, deadline, others)
-            if not faults or any(not TABLE[fault.kind].next_target for fault in faults):
+            if not faults or any(map(_is_final, faults)):
                 break
         return delivery
 
@@ -88,17 +105,17 @@ class Dispatcher:
         others: int,
     ) -> list[Fault]:
         """Runs all batches at one target and books what came of each."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._batch(job, target, batch, deadline, others)) for batch in batches]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # the log shows where an exception was raised, and a group nowhere
+
+        async def ask(batch: Sequence[int]) -> Answer | Fault:
+            return await self._batch(job, target, batch, deadline, others)
+
+        outcomes = await together(halving.deliver(batch, ask) for batch in batches)
         faults: list[Fault] = []
-        for batch, task in zip(batches, tasks, strict=True):
-            outcome = task.result()
+        for batch, outcome in chain.from_iterable(outcomes):
             if isinstance(outcome, Fault):
                 faults.append(outcome)
-                delivery.attempts.append(Attempt(target.name, outcome, batch))
+                origins = [job.plan.origins[position] for position in batch]
+                delivery.attempts.append(Attempt(target.name, outcome, origins))
                 continue
             vectors, tokens = outcome
             for position, vector in zip(batch, vectors, strict=True):
@@ -110,21 +127,20 @@ class Dispatcher:
 
     async def _batch(
         self, job: Job, target: Target, batch: Sequence[int], deadline: float, others: int
-    ) -> tuple[list[bytes], int | None] | Fault:
+    ) -> Answer | Fault:
         call = EmbedCall(
             model=target.model,
-            inputs=[job.inputs[position] for position in batch],
+            inputs=[job.plan.inputs[position] for position in batch],
             dimensions=job.sent_dimensions,
             input_type=job.input_type if target.takes_role else None,
             user=job.user,
             extra=job.extra,
         )
-        latest = min(deadline, self.clock() + WAIT_WITH_OTHERS_LEFT) if others else deadline
 
         async def attempt() -> Embeddings | Fault:
             return await target.backend.embed(call, self._try_until(target, deadline, others))
 
-        outcome = await self.retry.run(attempt, latest)
+        outcome = await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf)
         if isinstance(outcome, Fault):
             return outcome
         vectors = contract.check(outcome, len(batch), job.dimensions, job.kept)

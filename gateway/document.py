@@ -40,6 +40,9 @@ class Problem:
     def place(self) -> str:
         return written(self.path)
 
+    def told(self, file: str) -> str:
+        return f"{file}{f':{self.line}' if self.line else ''}: {self.place}: {self.message}"
+
 
 @dataclass(slots=True)
 class Document:

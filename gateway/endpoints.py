@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
 from gateway.record import Record
+from gateway.routing import Route
 from gateway.service import Gateway
 from gateway.store import UsageStore
 from gateway.wire import EmbeddingsRequest, parse_request
@@ -103,19 +104,19 @@ class Endpoints:
 
     async def models(self, request: Request) -> Response:
         caller = await self._caller(request)
-        entries = [
-            listing.entry(name, route, created=self.created, show_targets=self.expose_targets)
-            for name, route in self.gateway.routes.visible_to(caller)
-        ]
-        return _json({"object": "list", "data": entries})
+        return _json({"object": "list", "data": await self._entries(self.gateway.routes.visible_to(caller))})
 
     async def model(self, request: Request) -> Response:
         caller = await self._caller(request)
         wanted = request.path_params["model"]
-        for name, route in self.gateway.routes.visible_to(caller):
-            if name == wanted:
-                return _json(listing.entry(name, route, created=self.created, show_targets=self.expose_targets))
-        raise ModelNotFound(f"The model `{quoted(wanted)}` does not exist here, or this key may not use it.")
+        found = [(name, route) for name, route in self.gateway.routes.visible_to(caller) if name == wanted]
+        if not found:
+            raise ModelNotFound(f"The model `{quoted(wanted)}` does not exist here, or this key may not use it.")
+        [entry] = await self._entries(found)
+        return _json(entry)
+
+    async def _entries(self, named: Sequence[tuple[str, Route]]) -> list[dict[str, Any]]:
+        return await listing.entries(named, created=self.created, show_targets=self.expose_targets)
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import access_rules, checks, model_rules, model_shape, schema
+from gateway import access_rules, advice, checks, model_rules, model_shape, schema
 from gateway.config import Config, ConfigError, ModelConfig
 from gateway.document import Path, parse
 from gateway.reading import Reading
@@ -28,7 +29,7 @@ def load(file: pathlib.Path | None, environ: Mapping[str, str] | None = None) ->
     config = _config(reading, is_embedded_default=file is None)
     if config is None or reading.document.problems:
         raise ConfigError(str(source), reading.document.problems)
-    return config
+    return dataclasses.replace(config, warnings=tuple(warning.told(str(source)) for warning in reading.warnings))
 
 
 def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
@@ -41,6 +42,9 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     file = reading.shape(schema.FileShape, sections, ()) or schema.FileShape()
     models = _models(reading, values.get("models"))
     _check_names(reading, models)
+    for model in models:
+        for path, message in advice.of(model, reading.find):
+            reading.warning(path, message)
     return Config(
         server=file.server,
         state=access_rules.state(reading, file.state),

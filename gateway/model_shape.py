@@ -6,12 +6,14 @@ Every docstring under a key is what an editor shows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema
 
-from gateway import checks
+from gateway import adapters, checks
+from gateway.adapters import Adapter
 from gateway.credential_shape import CredentialsShape
+from gateway.cutting import TooLong
 from gateway.dimensions import Shorten
 from gateway.inputs import MAX_INPUTS
 from gateway.quantities import Duration, Size
@@ -29,6 +31,20 @@ def inside(check: Callable[[str], str]) -> AfterValidator:
 
     return AfterValidator(checked)
 
+
+def _provider(name: object, info: ValidationInfo) -> Adapter:
+    """The provider of a name. Whoever reads the file may say how it is found: the context, if there is one."""
+    if not isinstance(name, str):
+        raise ValueError("must be a string; put quotes around it")
+    find: adapters.Find = info.context or adapters.find
+    return find(name)
+
+
+def _provider_name(provider: Adapter) -> str:
+    return provider.name
+
+
+_PROVIDER_NAME: Final = {"anyOf": [{"enum": sorted(PROVIDERS)}, {"type": "string", "pattern": adapters.OUTSIDE}]}
 
 ModelName = Annotated[str, AfterValidator(checks.model_name)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]
@@ -63,6 +79,8 @@ class RatesShape(Shape):
 class LimitsShape(Shape):
     input_tokens: Positive | None = None
     """Most tokens in one input."""
+    input_chars: Positive | None = None
+    """Most characters in one input."""
     inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] | None = None
     """Most inputs in one request."""
     request_tokens: Positive | None = None
@@ -84,7 +102,7 @@ class BatchShape(Shape):
 
 class PriceShape(Shape):
     input: Annotated[float, Field(ge=0, le=1_000_000)]
-    """US dollars for a million tokens."""
+    """USD per million tokens."""
 
 
 class Facts(Shape):
@@ -96,8 +114,10 @@ class Facts(Shape):
     limits: LimitsShape = LimitsShape()
     tokenizer: str | None = None
     """What limits are counted in: a tiktoken encoding, or the path of a tokenizer.json."""
+    unit_length: bool | None = None
+    """Whether the backends' vectors are of unit length as they come."""
     price: PriceShape | None = None
-    """What it costs, for budgets and usage."""
+    """What the model costs."""
 
 
 class CatalogFacts(Facts):
@@ -109,12 +129,14 @@ class CatalogFacts(Facts):
 
 
 class TargetShape(Shape):
-    provider: Annotated[str, AfterValidator(checks.provider), WithJsonSchema({"enum": sorted(PROVIDERS)})]
-    """The kind of backend."""
+    provider: Annotated[
+        Adapter, PlainValidator(_provider), PlainSerializer(_provider_name), WithJsonSchema(_PROVIDER_NAME)
+    ]
+    """The kind of backend; `package.module:NAME` imports one from outside."""
     model: ModelName | None = None
     """The model's name there [the alias]."""
     path: str | None = None
-    """Folder of a local model, or `wordllama`."""
+    """Folder of a local model; `wordllama` for the static one that comes with the gateway."""
     base_url: Annotated[str, AfterValidator(checks.http_url)] | None = None
     """Where the service lives [the provider's public address]; with or without /v1."""
     api_key: SecretStr | None = None
@@ -129,6 +151,8 @@ class TargetShape(Shape):
     """Where in the provider's cloud, for providers that ask for it; fills `{region}` in a base URL."""
     project: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
     """Project there that the calls belong to, for providers that ask for it."""
+    space_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,100}$")] | None = None
+    """Deployment space that the calls belong to instead of a project (watsonx)."""
     batch: BatchShape = BatchShape()
     """How much one call to this target may hold [what the catalogue and the provider say]."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,100}$")] | None = None
@@ -138,9 +162,10 @@ class TargetShape(Shape):
     priority: int = 0
     """Targets with a lower number are tried first."""
     max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Most calls at a time; more wait for a free slot."""
+    """Most calls at a time; more wait for a free slot. Not for local models that compute texts together."""
     timeout: Duration | None = None
-    """Longest time for one attempt [at most 20s, less where other targets have to be tried in what remains]."""
+    """Longest time for one attempt, the wait for a free slot included [at most 20s, less where other targets have to
+    be tried in what remains]."""
     proxy: Annotated[SecretStr, inside(checks.proxy_url)] | None = None
     """HTTP proxy for this target [HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment]."""
     ca_file: str | None = None
@@ -167,6 +192,9 @@ class ModelShape(Facts):
     """What inputs are taken for when the client does not say [document, where the provider wants to be told]."""
     normalize: bool = False
     """Whether vectors are made unit length here."""
+    too_long: TooLong = "error"
+    """What happens to an input over `limits.input_tokens`: `error` a 400, `truncate` its first part alone is embedded,
+    `average` all its parts are, and the mean of their vectors is the input's (needs vectors of unit length)."""
     client_extra: Literal["any", "none"] | list[str] = "any"
     """Which further upstream fields clients may send."""
     targets: Annotated[list[TargetShape], Field(min_length=1)]

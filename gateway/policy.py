@@ -102,8 +102,9 @@ def _shortest_wait(attempts: Sequence[Attempt]) -> float | None:
 
 def _broken(attempts: Sequence[Attempt]) -> str:
     """Breaches are worded by us and may be told; what an upstream says of its own failure may not."""
-    breach = next((a for a in reversed(attempts) if a.fault.kind is FaultKind.MALFORMED), None)
-    if breach is not None:
+    breaches = [attempt for attempt in attempts if attempt.fault.kind is FaultKind.MALFORMED]
+    if breaches:
+        breach = next(attempt for attempt in breaches if attempt.target == breaches[-1].target)
         where = f" for `input[{breach.item}]`" if breach.item is not None else ""
         return (
             f"The model's backend gave a wrong answer{where}: {breach.fault.message}. No vectors were returned; "

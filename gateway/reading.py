@@ -9,29 +9,34 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway import faults_of_shape
-from gateway.document import Document, Path
+from gateway import adapters, faults_of_shape
+from gateway.document import Document, Path, Problem
 
 _ShapeT = TypeVar("_ShapeT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`folder` is where relative paths start."""
+    """`folder` is where relative paths start; `find` says what a provider's name stands for, and may import it."""
 
     document: Document
     folder: pathlib.Path
     environ: Mapping[str, str] = field(repr=False)
+    find: adapters.Find = adapters.find
+    warnings: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Path, message: str) -> None:
         """Each place is complained about once: an unset ${NAME} there says enough."""
         if all(problem.path != path for problem in self.document.problems):
             self.document.problem(path, message)
 
+    def warning(self, path: Path, message: str) -> None:
+        self.warnings.append(Problem(path, message, self.document.line(path)))
+
     def shape(self, shape: type[_ShapeT], value: object, path: Path) -> _ShapeT | None:
         """The value in its shape, or None and a problem for each fault."""
         try:
-            return shape.model_validate(value)
+            return shape.model_validate(value, context=self.find)
         except ValidationError as error:
             for place, message in faults_of_shape.read(error, shape):
                 self.problem((*path, *place), message)

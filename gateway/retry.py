@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -24,12 +25,25 @@ class Retry:
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
 
-    async def run(self, attempt: Callable[[], Awaitable[Outcome]], latest: float) -> Outcome:
-        """The first success, or the last fault. No pause ends after `latest`, on the clock."""
+    async def run(
+        self, attempt: Callable[[], Awaitable[Outcome]], latest: float, patience: float = math.inf
+    ) -> Outcome:
+        """The first success, or the last fault.
+
+        No pause ends after `latest`, on the clock, nor more than `patience` seconds after the first failure.
+        """
+        end = latest
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            nonlocal end
+            if state.attempt_number == 1:
+                end = min(latest, self.clock() + patience)
+            return self._enough(state, end)
+
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, Fault)),
             wait=self._pause,
-            stop=lambda state: self._enough(state, latest),
+            stop=enough,
             sleep=self.sleep,
             retry_error_callback=_last_outcome,
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from gateway.adapters import Adapter
 from gateway.document import Path
 from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
 from gateway.wire import INPUT_TYPES
-from providers import PROVIDERS
 from providers.base import InputType, LocalProvider
 
 
@@ -30,9 +30,9 @@ def resolve(
         for role in shape.prompts:
             if role not in told(provider, facts):
                 where: Path = (*path, "prompts", role)
-                reading.problem(where, f"{provider} has to be told the input type, and does not know this one")
+                reading.problem(where, f"{provider.name} has to be told the input type, and does not know this one")
     if default is None and needing:
-        default = _document(reading, needing[0][0], input_types, path)
+        default = _document(reading, needing[0][0].name, input_types, path)
     elif default is None and shape.prompts:
         default = _prompted(reading, input_types, path)
     return input_types, default
@@ -60,15 +60,13 @@ def _document(reading: Reading, provider: str, input_types: Collection[InputType
     return None
 
 
-def told(provider: str, facts: CatalogFacts | None) -> Collection[InputType]:
+def told(provider: Adapter, facts: CatalogFacts | None) -> Collection[InputType]:
     """The input types that a target can be told."""
     if facts is not None and facts.input_types is not None:
         return facts.input_types
-    known = PROVIDERS[provider]
-    return frozenset() if isinstance(known, LocalProvider) else known.roles
+    return frozenset() if isinstance(provider, LocalProvider) else provider.roles
 
 
-def needs(provider: str, facts: CatalogFacts | None) -> bool:
+def needs(provider: Adapter, facts: CatalogFacts | None) -> bool:
     """Whether a target refuses a call that names no input type; not for a model that knows none."""
-    known = PROVIDERS[provider]
-    return not isinstance(known, LocalProvider) and known.needs_role and bool(told(provider, facts))
+    return not isinstance(provider, LocalProvider) and provider.needs_role and bool(told(provider, facts))

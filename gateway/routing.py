@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Protocol
 
 from gateway.allowances import NANOS, Rates
 from gateway.auth import Caller
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
-from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits
+from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
 ROLE_SUFFIXES: Final[Mapping[str, InputType]] = {":query": "query", ":document": "document"}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy a backend is now: calls that wait for a slot, calls that run, and how many may run at a time."""
+    """How busy a backend is now: calls that wait for a slot, calls that run, and how many may run at a time.
+
+    Where texts of many calls are computed together, it is texts that wait and run, `slots` is how many may wait, and
+    `batch_size` how many are computed at a time.
+    """
 
     waiting: int
     running: int
     slots: int
+    batch_size: int | None = None
 
 
 class Backend(Protocol):
@@ -52,6 +58,11 @@ class Target:
     priority: int = 0
     weight: float = 1.0
     timeout: float | None = None
+    """Seconds for one try, the wait for a free slot included."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What its configuration lays underneath every body."""
+    told: Callable[[], Awaitable[Statistics | None]] | None = None
+    """Asks the service itself how busy it is, where it can be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +77,23 @@ class Route:
     aliases: Sequence[str] = ()
     tokenizer: str = "cl100k_base"
     tokenizer_known: bool = True
+    most_estimated: int | None = None
+    """Most tokens of one input where they can only be estimated; None where an estimate refuses nothing."""
     client_tokens: str = "cl100k_base"
     passes_token_ids: bool = False
     prompts: Mapping[InputType, str] = field(default_factory=dict)
     input_types: Sequence[InputType] = ()
     default_input_type: InputType | None = None
+    unit_length: bool | None = None
+    """Whether vectors come with unit length from every target; None where nobody knows."""
     normalize: bool = False
+    too_long: TooLong = "error"
+    price: float | None = None
+    """USD per million tokens."""
     client_extra: str | Sequence[str] = "any"
     owned: frozenset[str] = frozenset()
     rates: Rates = Rates()
     """What all callers together may ask of it."""
-    price: float | None = None
-    """US dollars for a million tokens; None where nobody said."""
 
     @property
     def names(self) -> Sequence[str]:

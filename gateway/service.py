@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway import admission, contract, policy
+from gateway import admission, contract, planning, policy, usage
 from gateway.admission import Admitted
-from gateway.answers import Result, UsageSource
+from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.dimensions import Length
-from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.dispatch import Dispatcher, Job
 from gateway.errors import UpstreamTimeout
+from gateway.planning import Plan
+from gateway.policy import Attempt
 from gateway.record import Record
 from gateway.routing import Route, Routes, in_order
 from gateway.tokens import Counter
 from gateway.wire import EmbeddingsRequest
-from providers.base import InputType
+from providers.base import Embeddings, Fault, InputType
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,15 @@ class Gateway:
         counter = self.counters[route.tokenizer]
         with record.timing("tokens"):
             admitted = await _admitted(request, role, route, counter, deadline)
-        job = _job(request, role, admitted, length)
+        plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
+        job = _job(request, role, plan, length)
         with record.timing("upstream"):
             delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
         record.targets, record.attempts = delivery.targets, delivery.attempts
-        vectors = delivery.complete
-        if vectors is None:
+        if delivery.complete is None:
             raise policy.refusal(delivery.attempts)
-        tokens, source = await _usage(delivery, admitted, route, counter)
+        vectors = _merged(delivery.complete, plan, length)
+        tokens, source = await usage.total(delivery.tokens, plan, route, counter)
         record.tokens = tokens
         return Result(
             model=request.model,
@@ -72,10 +75,9 @@ async def _admitted(
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, role: InputType | None, admitted: Admitted, length: Length) -> Job:
+def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length: Length) -> Job:
     return Job(
-        inputs=admitted.inputs,
-        sizes=admitted.sizes,
+        plan=plan,
         dimensions=length.upstream,
         kept=length.final,
         sent_dimensions=length.sent,
@@ -85,15 +87,17 @@ def _job(request: EmbeddingsRequest, role: InputType | None, admitted: Admitted,
     )
 
 
+def _merged(vectors: Sequence[bytes], plan: Plan, length: Length) -> Sequence[bytes]:
+    """Each input's vector. Means of parts have to keep the output contract as well: parts may cancel each other out."""
+    merged = plan.merged(vectors, contract.mean)
+    means = Embeddings([merged[item] for item in plan.averages])
+    outcome = contract.check(means, len(means.vectors), length.upstream, length.final) if means.vectors else merged
+    if isinstance(outcome, Fault):
+        raise policy.refusal([Attempt("mean", outcome, plan.averages)])
+    return merged
+
+
 def _finished(vectors: Sequence[bytes], route: Route, length: Length) -> Sequence[bytes]:
     if length.final < length.upstream:
         return contract.shortened(vectors, length.final)
     return contract.unit_length(vectors) if route.normalize else vectors
-
-
-async def _usage(delivery: Delivery, admitted: Admitted, route: Route, counter: Counter) -> tuple[int, UsageSource]:
-    """What the upstreams billed; else counted by the model's own tokenizer; else estimated, and said so."""
-    if delivery.tokens is not None:
-        return delivery.tokens, "reported"
-    counted = await admission.count_all(admitted.inputs, counter)
-    return counted, "counted" if route.tokenizer_known and counter.exact else "estimated"

@@ -32,7 +32,7 @@ class Counter(Protocol):
 
     @property
     def name(self) -> str:
-        """The tokenizer that counts: an encoding's name, or a file's path."""
+        """The tokenizer that counts, as clients may be told: an encoding's name, or a file's without its folder."""
 
     @property
     def exact(self) -> bool:
@@ -82,9 +82,9 @@ class FileCounter:
     def __init__(self, path: str | Path) -> None:
         from tokenizers import Tokenizer  # only few configurations need it, and it is an extra
 
-        self.name = str(path)
+        self.name = Path(path).name
         try:
-            self._tokenizer = Tokenizer.from_file(self.name)
+            self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises nothing narrower
             raise ValueError(f"`{path}` is no tokenizer.json ({error}).") from error
         self._tokenizer.no_truncation()

@@ -14,10 +14,14 @@ from providers.cohere import COHERE, COHERE_V1
 from providers.compatible import COMPATIBLE
 from providers.gemini import GEMINI
 from providers.huggingface import HUGGINGFACE
+from providers.local.fastembed import FASTEMBED
+from providers.local.onnx import ONNX
+from providers.local.sentence_transformers import SENTENCE_TRANSFORMERS
 from providers.local.static import STATIC
 from providers.nomic import NOMIC
 from providers.ollama import OLLAMA
 from providers.openai import OPENAI
+from providers.perplexity import PERPLEXITY
 from providers.relays import RELAYS
 from providers.self_hosted import SELF_HOSTED
 from providers.snowflake import SNOWFLAKE
@@ -25,7 +29,10 @@ from providers.tei_native import TEI_EMBED
 from providers.vertex import VERTEX, VERTEX_EMBED_CONTENT
 from providers.watsonx import WATSONX
 
-_OPENAI_SHAPED: Final[tuple[Provider, ...]] = (OPENAI, AZURE, *COMPATIBLE, *RELAYS, *SELF_HOSTED, SNOWFLAKE)
+_OPENAI_SHAPED: Final[tuple[Provider, ...]] = (
+    *(OPENAI, AZURE, *COMPATIBLE, *RELAYS, *SELF_HOSTED),
+    *(SNOWFLAKE, PERPLEXITY),
+)
 """Those that speak OpenAI's endpoint, give or take some names."""
 
 _NATIVE: Final = (
@@ -35,6 +42,9 @@ _NATIVE: Final = (
 )
 """Those with a wire of their own."""
 
-_ALL: Final[tuple[Provider | LocalProvider, ...]] = (*_OPENAI_SHAPED, *_NATIVE, STATIC)
+_LOCAL: Final = (STATIC, ONNX, FASTEMBED, SENTENCE_TRANSFORMERS)
+"""Those inside the gateway."""
+
+_ALL: Final[tuple[Provider | LocalProvider, ...]] = (*_OPENAI_SHAPED, *_NATIVE, *_LOCAL)
 
 PROVIDERS: Final[Mapping[str, Provider | LocalProvider]] = {provider.name: provider for provider in _ALL}

@@ -39,6 +39,7 @@ AZURE: Final = DIALECT.provider(
     Meaning(FaultKind.MISCONFIGURED, 400, code="OperationNotSupported"),  # a deployment that makes no embeddings
     build_request=build_request,
     limits=Limits(inputs=2048, request_tokens=300_000),  # as OpenAI's since the API versions of 2024
+    overlong="refuses",
     token_ids=True,
     base64=True,
     key_header="api-key",

@@ -44,6 +44,7 @@ class Endpoint:
     api_version: str | None = None
     region: str | None = None
     project: str | None = None
+    space_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     base64: bool = False
@@ -108,6 +109,8 @@ class Fault:
     """Seconds that the upstream asks to wait."""
     item: int | None = None
     """Position of the bad input within the call, where known."""
+    divisible: bool = False
+    """Whether smaller batches may fare better: this one was refused for its size, or got a vector that is no vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +121,52 @@ class Limits:
     input_tokens: int | None = None
     request_tokens: int | None = None
     request_bytes: int | None = None
+    input_chars: int | None = None
+
+
+Overlong = Literal["refuses", "obeys", "cuts", "unknown"]
+"""What a service does with a text that is too long for its model.
+
+It refuses by itself; refuses because the adapter tells it to; cuts without a word, and has no switch against it; or
+nobody says.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How busy something that embeds is, in the four words that Infinity has for it.
+
+    `queue_fraction` is how full its queue is, `queue_absolute` how much waits there, `results_pending` how much is
+    being worked on, and `batch_size` the most inputs that it takes at a time, None where nobody knows.
+    """
+
+    queue_fraction: float
+    queue_absolute: int
+    results_pending: int
+    batch_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsSource:
+    """How a service tells its own statistics: a question, and what its answer says of one model, None if nothing."""
+
+    build_request: Callable[[Endpoint], Request]
+    parse_response: Callable[[Response, str], Statistics | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A remote embedding service: three pure functions and the facts about it.
 
-    `build_request` gives equal requests for equal arguments: retries come back through it.
-    `parse_response` takes a 2xx answer, `parse_error` any other.
+    What every adapter promises, also one from outside that the routing file names `package.module:NAME`:
+
+    - `build_request` gives equal requests for equal arguments: retries come back through it. It sends what the
+      service documents, no nulls, and `call.extra` and `endpoint.extra_body` only underneath its own fields.
+    - `parse_response` takes a 2xx answer, `parse_error` any other. Neither raises, whatever the body holds: what
+      cannot be read is a `Fault`. Vectors are handed on as they came; whether they are right is checked by the gateway.
+    - Usage that is not in the answer is None, never 0.
+    - No function keeps anything between calls, reads a file, the environment or the clock, or shows a credential.
+
     `owned` are the body keys that a client's `extra_body` may not set: all that the adapter builds,
     and those that would change the model, the space or the target.
     """
@@ -141,18 +182,27 @@ class Provider:
     """Whether the service takes token ids at all."""
     base64: bool = False
     """Whether it is known to answer base64 of float32 when asked."""
+    overlong: Overlong = "unknown"
     shortens: bool = True
     """Whether it has a field for shorter vectors."""
     roles: frozenset[InputType] = frozenset()
     """The input types that it tells apart; empty where it tells none."""
     needs_role: bool = False
     """Whether it refuses a call that names no input type."""
-    needs: frozenset[Literal["region", "project"]] = frozenset()
+    role_endings: tuple[str, ...] = ()
+    """Endings of a model's name that tell the input type already."""
+    unit_length: bool | None = None
+    """Whether its vectors have unit length, whatever the model; None where that differs or nobody says."""
+    needs: frozenset[Literal["region", "project", "project or space_id"]] = frozenset()
     """Fields of `Endpoint` without which no request can be built. A `{region}` in the base URL is filled from them."""
+    urls_of_keys: Mapping[str, str] = field(default_factory=dict)
+    """Its other public addresses, by how the keys begin that belong there."""
     key_header: str = "authorization"
     """The header, in lower case, that a key goes out in."""
     credentials: frozenset[CredentialKind] = frozenset()
     """Other credentials that it takes in place of a key. Its requests without a key have no `authorization` then."""
+    statistics: StatisticsSource | None = None
+    """How it can be asked how busy it is, where it can."""
 
 
 class Engine(Protocol):
@@ -164,11 +214,48 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Transformer:
+    """A model inside this process that reads several texts in one forward pass, padded to the longest of them.
+
+    `lengths` gives the tokens that the model sees of each text, special ones included, or the fault of the first text
+    that it cannot take; it may be called from several threads. `forward` gives the vectors of such texts, or raises; it
+    is called by one thread at a time. Neither ever cuts a text.
+    """
+
+    dimensions: int
+    input_tokens: int
+    """Most tokens of one text."""
+    lengths: Callable[[Sequence[str]], list[int] | Fault]
+    forward: Callable[[Sequence[str]], list[bytes]]
+    forward_texts: int = 64
+    """Most texts in one forward pass; 1 for a model that gives a text another vector beside other neighbours."""
+    tokenizer: str | None = None
+    """A tokenizer.json that counts as `lengths` does; None where there is no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """Which model to load. `threads` is how many one forward pass may use; None leaves it to the model's library."""
+
+    path: str
+    name: str = ""
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LocalProvider:
-    """A kind of in-process engine: `load` reads its files once and raises `EngineError` when it cannot."""
+    """A kind of in-process engine: `load` reads its files once and raises `EngineError` when it cannot.
+
+    `built_in` are the paths that are names of models and not of folders.
+    """
 
     name: str
-    load: Callable[[str], Engine]
+    load: Callable[[LocalModel], Engine | Transformer]
+    built_in: frozenset[str] = frozenset()
+    batches: bool = False
+    """Whether its models are `Transformer`s, for whose forward passes texts wait in one queue."""
+    reads_name: bool = False
+    """Whether it looks at the model's name, too."""
 
 
 class EngineError(Exception):

@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
 
-A text of more than 2048 characters is refused by the third.
+The third refuses a text of more than 2048 characters, however few tokens it has.
 """
 
 from __future__ import annotations
@@ -31,9 +31,15 @@ BEDROCK_COHERE_V4: Final = Provider(
     owned=cohere_shape.OWNED,
     base_url=bedrock_shape.BASE_URL,
     limits=Limits(inputs=cohere_shape.ITEMS),
+    overlong="obeys",
     roles=frozenset(cohere_shape.ROLES),
     needs_role=True,
     needs=bedrock_shape.NEEDS,
     credentials=bedrock_shape.CREDENTIALS,
 )
-BEDROCK_COHERE: Final = replace(BEDROCK_COHERE_V4, name="bedrock-cohere", shortens=False)
+BEDROCK_COHERE: Final = replace(
+    BEDROCK_COHERE_V4,
+    name="bedrock-cohere",
+    limits=replace(BEDROCK_COHERE_V4.limits, input_chars=2048),
+    shortens=False,
+)

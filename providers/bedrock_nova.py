@@ -44,6 +44,7 @@ BEDROCK_NOVA: Final = Provider(
     owned=frozenset({"taskType", "singleEmbeddingParams"}),
     base_url=bedrock_shape.BASE_URL,
     limits=Limits(inputs=1),
+    overlong="obeys",
     roles=frozenset(ROLES),
     needs_role=True,
     needs=bedrock_shape.NEEDS,

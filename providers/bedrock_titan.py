@@ -35,6 +35,7 @@ BEDROCK_TITAN: Final = Provider(
     owned=frozenset({"inputText", "dimensions", "normalize", "embeddingTypes"}),
     base_url=bedrock_shape.BASE_URL,
     limits=Limits(inputs=1),
+    overlong="refuses",
     needs=bedrock_shape.NEEDS,
     credentials=bedrock_shape.CREDENTIALS,
 )

@@ -7,6 +7,7 @@ https://platform.openai.com/docs/api-reference/embeddings/create
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -39,19 +40,28 @@ def vector_from_base64(text: str) -> bytes:
     return raw
 
 
-def vector_from_numbers(numbers: Sequence[float]) -> bytes:
+def direction_of_int8(text: str) -> bytes:
+    """The float32 bytes of the unit vector along the signed bytes behind a base64 text; ValueError when it has none."""
+    signed = np.frombuffer(pybase64.b64decode(text, validate=True), np.int8)
+    return unit_length(signed.astype(FLOAT32).reshape(1, -1)).tobytes()
+
+
+def vector_from_numbers(numbers: Sequence[float | None]) -> bytes:
     """The float32 bytes of a list of JSON numbers; raises ValueError when an element is anything else.
 
-    A number beyond float32 becomes infinity here, and the output contract refuses it.
+    A number beyond float32 becomes infinity here, and a null becomes NaN, for which serde_json and orjson write it; the
+    output contract refuses both, and names the input.
     """
     array = np.array(numbers)  # numpy's inference tells numbers from strings, nulls and nested lists
+    if array.dtype.kind == "O" and None in numbers:
+        array = np.array([math.nan if number is None else number for number in numbers])
     if array.ndim != 1 or array.dtype.kind not in "fiu" or _has_boolean(array, numbers):
         raise ValueError("not a list of numbers")
     with np.errstate(over="ignore"):
         return array.astype(FLOAT32).tobytes()
 
 
-def _has_boolean(array: npt.NDArray[Any], numbers: Sequence[float]) -> bool:
+def _has_boolean(array: npt.NDArray[Any], numbers: Sequence[float | None]) -> bool:
     """numpy takes a boolean among numbers for 0 or 1, so only where there are such need their kinds be looked at."""
     return bool(((array == 0) | (array == 1)).any()) and bool in map(type, numbers)
 
@@ -89,6 +99,18 @@ def unit_length(array: Matrix) -> Matrix:
     norms[norms == 0] = 1
     unit: Matrix = (scaled / norms).astype(FLOAT32, copy=False)
     return unit
+
+
+def norm(vector: bytes) -> float:
+    """The Euclidean length."""
+    return float(np.linalg.norm(np.frombuffer(vector, FLOAT32).astype(np.float64)))
+
+
+def cosine(left: bytes, right: bytes) -> float:
+    """The cosine of the angle between two vectors of one length; 0 where either is all zero."""
+    a, b = (np.frombuffer(vector, FLOAT32).astype(np.float64) for vector in (left, right))
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else 0.0
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from providers import cohere_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Limits, Provider, Request, Response
-from providers.errors_shape import Meaning, parser
+from providers.errors_shape import Meaning, oversized, parser
 from providers.native_shape import at, json_of, root, tokens
 from providers.openai_shape import post, versioned
 
@@ -39,10 +39,12 @@ COHERE: Final = Provider(
     parse_error=parser(
         Meaning(FaultKind.MISCONFIGURED, 498),  # a blocked or invalid token
         Meaning(FaultKind.TIMEOUT, 499),  # given up before it was answered
+        oversized(400, says="total number of texts must be at most"),
     ),
     owned=cohere_shape.OWNED,
     base_url="https://api.cohere.com",
     limits=Limits(inputs=cohere_shape.ITEMS),
+    overlong="obeys",
     roles=frozenset(cohere_shape.ROLES),
     needs_role=True,
 )

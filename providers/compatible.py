@@ -10,11 +10,10 @@ from typing import Final
 
 from providers.base import FaultKind, Limits, Provider
 from providers.dialect import Dialect
-from providers.errors_shape import Meaning
+from providers.errors_shape import Meaning, oversized
 
 # https://docs.voyageai.com/reference/embeddings-api
-# It refuses `encoding_format: float`, and adds a prompt for each role. Keys of MongoDB Atlas (`al-…`) belong to
-# `https://ai.mongodb.com/v1`.
+# It refuses `encoding_format: float`, and adds a prompt for each role. Keys of MongoDB Atlas have another address.
 VOYAGE: Final = Dialect(
     dimensions_field="output_dimension",
     role_field="input_type",
@@ -25,8 +24,11 @@ VOYAGE: Final = Dialect(
     "voyage",
     "https://api.voyageai.com/v1",
     Meaning(FaultKind.MISCONFIGURED, 400, says="is not supported. Supported models are"),
+    oversized(400, says="max allowed tokens per submitted batch"),
     limits=Limits(inputs=1000, request_tokens=120_000),  # the least; some models take 320,000 or 1,000,000
     base64=True,
+    overlong="obeys",
+    urls_of_keys={"al-": "https://ai.mongodb.com/v1"},
 )
 
 # https://api.jina.ai/redoc
@@ -49,15 +51,25 @@ JINA: Final = Dialect(
     Meaning(FaultKind.EXHAUSTED, 403, code="AUTHZ_INSUFFICIENT_BALANCE"),
     Meaning(FaultKind.MISCONFIGURED, 400, says="INPUT_MODEL_NOT_FOUND"),
     Meaning(FaultKind.MISCONFIGURED, 400, code="INPUT_MODEL_NOT_FOUND"),
+    oversized(says="input list can contain at most"),
+    oversized(says="larger than the largest allowed size"),
     limits=Limits(inputs=512),  # v4; older models take 2048
+    overlong="obeys",
 )
 
 # https://docs.mistral.ai/api/endpoint/embeddings
-# A closed schema: other fields are a 422. What is behind its base64 follows `output_dtype`.
+# A closed schema: other fields are a 422. What is behind its base64 follows `output_dtype`. A text that is too long is
+# an error: https://github.com/langchain-ai/langchain/issues/20523
 MISTRAL: Final = Dialect(
     dimensions_field="output_dimension",
     guarded=frozenset({"output_dtype"}),
-).provider("mistral", "https://api.mistral.ai/v1", limits=Limits(request_tokens=16_384))
+).provider(
+    "mistral",
+    "https://api.mistral.ai/v1",
+    oversized(400, says="Too many tokens in batch"),
+    limits=Limits(request_tokens=16_384),
+    overlong="refuses",
+)
 
 # https://docs.nugen.in
 NUGEN: Final = Dialect(version="api/v3/inference", asks_base64={}).provider(
@@ -74,7 +86,7 @@ FIREWORKS: Final = Dialect(
     version="inference/v1",
     asks_base64={},
     guarded=frozenset({"normalize", "prompt_template", "return_logits"}),
-).provider("fireworks", "https://api.fireworks.ai/inference/v1", limits=Limits(inputs=2048))
+).provider("fireworks", "https://api.fireworks.ai/inference/v1", limits=Limits(inputs=2048), unit_length=False)
 
 # https://deepinfra.com/docs/openai_api
 DEEPINFRA: Final = Dialect(version="v1/openai").provider(
@@ -82,7 +94,7 @@ DEEPINFRA: Final = Dialect(version="v1/openai").provider(
 )
 
 # https://docs.nvidia.com/nim/nemo-retriever/text-embedding/latest/reference.html
-# A closed schema. Asymmetric models refuse a call without a role.
+# A closed schema. Asymmetric models refuse a call without a role, unless their name ends in it.
 NVIDIA: Final = Dialect(
     role_field="input_type",
     roles={"query": "query", "document": "passage"},
@@ -93,7 +105,9 @@ NVIDIA: Final = Dialect(
     "https://integrate.api.nvidia.com/v1",
     limits=Limits(inputs=50),  # what clients use; each model has its own, not all documented
     base64=True,
+    overlong="obeys",
     needs_role=True,
+    role_endings=("-query", "-passage"),
 )
 
 # https://www.mixedbread.com/api-reference/endpoints/embeddings
@@ -115,6 +129,7 @@ SILICONFLOW: Final = Dialect().provider(
 DASHSCOPE: Final = Dialect(version="compatible-mode/v1").provider(
     "dashscope",
     "https://dashscope.aliyuncs.com/compatible-mode/v1",
+    oversized(400, says="batch size is invalid"),
     limits=Limits(inputs=10),  # v3 and v4; v1 and v2 take 25
 )
 
@@ -122,7 +137,7 @@ DASHSCOPE: Final = Dialect(version="compatible-mode/v1").provider(
 ZHIPU: Final = Dialect(version="api/paas/v4", asks_base64={}).provider(
     "zhipu",
     "https://open.bigmodel.cn/api/paas/v4",
-    limits=Limits(inputs=64, request_tokens=8_000),  # embedding-2's 8,000 in all; embedding-3 takes 3,072 for each
+    limits=Limits(inputs=64),  # embedding-2 takes 8,000 tokens in all
 )
 
 # https://www.volcengine.com/docs/82379

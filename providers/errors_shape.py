@@ -58,6 +58,7 @@ class Meaning:
     status: int | None = None
     code: str | None = None
     says: str | None = None
+    divisible: bool = False
 
     def fits(self, status: int, said: Said) -> bool:
         return (
@@ -67,23 +68,35 @@ class Meaning:
         )
 
 
-NO_CREDIT: Final = Meaning(FaultKind.EXHAUSTED, 429, code="insufficient_quota")
-"""OpenAI's word for a quota used up, which relays pass on."""
+def oversized(status: int | None = None, *, code: str | None = None, says: str | None = None) -> Meaning:
+    """A batch refused for its size, all its inputs together: smaller ones may pass."""
+    return Meaning(FaultKind.REJECTED, status, code, says, divisible=True)
+
+
+COMMON: Final = (
+    Meaning(FaultKind.EXHAUSTED, 429, code="insufficient_quota"),  # OpenAI's word for a quota used up
+    oversized(400, code="max_tokens_per_request"),  # OpenAI
+    oversized(400, says="array length must be 2048 or less"),  # OpenAI
+    oversized(422, says="maximum allowed batch size"),  # Text Embeddings Inference, behind whatever name
+)
+"""What relays pass on from others, and hosts from the servers that they run."""
 
 
 def parser(*meanings: Meaning) -> Callable[[Response], Fault]:
     """A provider's `parse_error`: the first of its own meanings that fits, else what the status usually means."""
-    return functools.partial(fault, meanings=(*meanings, NO_CREDIT))
+    return functools.partial(fault, meanings=(*meanings, *COMMON))
 
 
-def fault(response: Response, meanings: tuple[Meaning, ...] = (NO_CREDIT,)) -> Fault:
+def fault(response: Response, meanings: tuple[Meaning, ...] = COMMON) -> Fault:
+    """A 413 is about the size of all inputs together, unless the service has another meaning for it."""
     said = read(response.body)
-    own = (meaning.kind for meaning in meanings if meaning.fits(response.status, said))
-    kind = next(own, kind_of_status(response.status))
+    usual = Meaning(kind_of_status(response.status), divisible=response.status == 413)
+    meaning = next((meaning for meaning in meanings if meaning.fits(response.status, said)), usual)
     waits = [retry_after(response.headers)]
-    if kind in (FaultKind.THROTTLED, FaultKind.OVERLOADED):
+    if meaning.kind in (FaultKind.THROTTLED, FaultKind.OVERLOADED):
         waits.append(said.wait)
-    return Fault(kind, said.message, response.status, max((wait for wait in waits if wait is not None), default=None))
+    longest = max((wait for wait in waits if wait is not None), default=None)
+    return Fault(meaning.kind, said.message, response.status, longest, divisible=meaning.divisible)
 
 
 def kind_of_status(status: int) -> FaultKind:

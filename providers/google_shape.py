@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from providers.base import FaultKind, InputType
-from providers.errors_shape import Meaning, parser
+from providers.errors_shape import Meaning, oversized, parser
 
 ROLES: Final[Mapping[InputType, str]] = {
     "query": "RETRIEVAL_QUERY",
@@ -19,4 +19,9 @@ ROLES: Final[Mapping[InputType, str]] = {
     "similarity": "SEMANTIC_SIMILARITY",
 }
 
-parse_error: Final = parser(Meaning(FaultKind.MISCONFIGURED, 400, code="API_KEY_INVALID"))
+parse_error: Final = parser(
+    Meaning(FaultKind.MISCONFIGURED, 400, code="API_KEY_INVALID"),
+    oversized(400, says="requests can be in one batch"),
+    oversized(400, says="Request payload size exceeds the limit"),
+    oversized(400, says="allowed per prediction"),
+)

@@ -34,5 +34,6 @@ HUGGINGFACE: Final = Provider(
     owned=frozenset({"inputs", "truncate", "normalize", "parameters"}),
     base_url="https://router.huggingface.co/hf-inference",
     limits=Limits(inputs=32),  # small, as no cap is documented
+    overlong="obeys",
     shortens=False,
 )

@@ -45,5 +45,6 @@ NOMIC: Final = Provider(
     owned=frozenset({"model", "texts", "task_type", "dimensionality", "long_text_mode", "max_tokens_per_text"}),
     base_url="https://api-atlas.nomic.ai/v1",
     limits=Limits(inputs=10),  # what Nomic's own client sends; a cap is not documented
+    overlong="cuts",
     roles=frozenset(ROLES),
 )

@@ -33,4 +33,6 @@ OLLAMA: Final = Provider(
     parse_error=parser(Meaning(FaultKind.TIMEOUT, 499)),  # given up before it was answered
     owned=frozenset({"model", "input", "truncate", "dimensions"}),
     base_url="http://localhost:11434",
+    overlong="obeys",
+    unit_length=True,
 )

@@ -13,7 +13,8 @@ from providers.dialect import Dialect
 OPENAI: Final = Dialect(user_field="user").provider(
     "openai",
     "https://api.openai.com/v1",
-    limits=Limits(inputs=2048, input_tokens=8192, request_tokens=300_000),
+    limits=Limits(inputs=2048, request_tokens=300_000),
+    overlong="refuses",
     token_ids=True,
     base64=True,
 )

@@ -43,7 +43,8 @@ GITHUB: Final = Dialect(
 AIHUBMIX: Final = Dialect(user_field="user").provider(
     "aihubmix",
     "https://aihubmix.com/v1",
-    limits=Limits(inputs=2048, request_tokens=300_000),  # documented as OpenAI's
+    limits=Limits(inputs=2048, request_tokens=300_000),  # documented as OpenAI's, token ids too
+    token_ids=True,
 )
 
 # https://github.com/songquanpeng/one-api and https://docs.newapi.pro

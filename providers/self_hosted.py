@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from providers import openai_shape
-from providers.base import Embeddings, Fault, FaultKind, Limits, Provider, Response
+from providers import infinity_statistics, openai_shape
+from providers.base import Embeddings, Fault, FaultKind, Limits, Provider, Response, StatisticsSource
 from providers.dialect import Dialect
 from providers.errors_shape import Meaning
 
@@ -21,10 +21,12 @@ TEI: Final = Dialect().provider(
     "tei",
     limits=Limits(
         inputs=32,  # --max-client-batch-size
-        request_bytes=1_500_000,  # --payload-limit is 2,000,000 for the whole body, escapes in its texts included
+        request_bytes=2_000_000,  # --payload-limit
     ),
     token_ids=True,
     base64=True,
+    unit_length=True,
+    overlong="cuts",
 )
 
 
@@ -40,12 +42,17 @@ def without_usage(response: Response) -> Embeddings | Fault:
 INFINITY: Final = Dialect(
     version=None,
     dimensions_field=None,
+    user_field="user",
     guarded=frozenset({"modality"}),
 ).provider(
     "infinity",
+    None,
+    Meaning(FaultKind.MISCONFIGURED, 400, says="Invalid model"),
     parse_response=without_usage,
-    limits=Limits(inputs=2048),  # INFINITY_MAX_CLIENT_BATCH_SIZE
+    limits=Limits(inputs=2048, input_chars=122_880),  # INFINITY_MAX_CLIENT_BATCH_SIZE; the characters are fixed
     base64=True,
+    overlong="cuts",
+    statistics=StatisticsSource(infinity_statistics.build_request, infinity_statistics.parse_response),
 )
 
 # https://docs.vllm.ai/en/latest/models/pooling_models/
@@ -65,6 +72,7 @@ VLLM: Final = Dialect(
     Meaning(FaultKind.MISCONFIGURED, 400, says="base64 encoding is not currently supported"),  # before mid-2024
     token_ids=True,
     base64=True,
+    overlong="refuses",
 )
 
 # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
@@ -75,6 +83,8 @@ LLAMACPP: Final = Dialect(dimensions_field=None).provider(
     Meaning(FaultKind.MISCONFIGURED, 501),  # not started with `--embeddings`
     token_ids=True,
     base64=True,
+    unit_length=True,
+    overlong="refuses",
 )
 
 # https://lmstudio.ai/docs/developer/openai-compat

@@ -31,6 +31,8 @@ TEI_EMBED: Final = Provider(
     parse_response=parse_response,
     parse_error=parser(),
     owned=frozenset({"inputs", "truncate", "dimensions", "normalize"}),
-    limits=Limits(inputs=32, request_bytes=1_500_000),  # as it starts without flags; the body may have 2 MB
+    limits=Limits(inputs=32, request_bytes=2_000_000),  # as it starts without flags
+    overlong="obeys",
     token_ids=True,
+    unit_length=True,
 )

@@ -78,6 +78,7 @@ VERTEX: Final = Provider(
     owned=frozenset({"instances", "parameters"}),
     base_url="https://{region}-aiplatform.googleapis.com",
     limits=Limits(inputs=1),
+    overlong="obeys",
     roles=frozenset(google_shape.ROLES),
     needs=frozenset({"region", "project"}),
     credentials=frozenset({"google"}),

@@ -2,7 +2,8 @@
 
 https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings
 
-Its only field about long texts cuts them and is not sent: its limits have to be kept by the gateway.
+Calls belong to a project or to a deployment space. Its only field about long texts cuts them, and is not sent: without
+it a text that is too long is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ API_VERSION: Final = "2024-05-31"
 
 
 def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
-    own: dict[str, Any] = {"model_id": call.model, "inputs": list(call.inputs), "project_id": endpoint.project}
+    own: dict[str, Any] = {"model_id": call.model, "inputs": list(call.inputs)}
+    own |= {"project_id": endpoint.project, "space_id": endpoint.space_id}  # one of them is None, which is not sent
     version = urllib.parse.quote(endpoint.api_version or API_VERSION, safe="")
     return post(f"{root(endpoint)}/ml/v1/text/embeddings?version={version}", own, call, endpoint)
 
@@ -37,7 +39,8 @@ WATSONX: Final = Provider(
     owned=frozenset({"model_id", "inputs", "project_id", "space_id", "parameters"}),
     base_url="https://{region}.ml.cloud.ibm.com",
     limits=Limits(inputs=1000),  # what clients assume; a cap is not documented
+    overlong="refuses",
     shortens=False,
-    needs=frozenset({"project"}),
+    needs=frozenset({"project or space_id"}),
     credentials=frozenset({"ibm"}),
 )

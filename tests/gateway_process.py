@@ -126,7 +126,7 @@ class GatewayProcess:
         if kind is None and not self._may_complain:
             complaints = [line for line in self.stderr.splitlines() if COMPLAINTS.search(line)]
             assert complaints == []
-            assert code in (0, -signal.SIGTERM)
+            assert code in (0, -signal.SIGTERM, -signal.SIGINT)
 
     def _close(self) -> None:
         assert self._process.stdout is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from gateway.admission import Admitted
 from gateway.dimensions import Dimensions
 from gateway.errors import ContextLengthExceeded, GatewayError, InvalidRequest, TooManyTokens
 from gateway.routing import Route
-from gateway.tokens import Counter, TiktokenCounter
+from gateway.tokens import Counter, FileCounter, TiktokenCounter
 from gateway.vocabulary import cl100k
 from providers.base import Input, InputType, Limits
 from tests.fakes.counters import LetterCounter, NoCounter
@@ -34,10 +36,10 @@ async def admit(
 
 
 async def refusal_of(
-    sent: Sequence[Input], counter: Counter | None = None, **fields: Any
+    sent: Sequence[Input], counter: Counter | None = None, role: InputType | None = None, **fields: Any
 ) -> tuple[type[GatewayError], str, str | None]:
     with pytest.raises(GatewayError) as caught:
-        await admit(sent, counter, **fields)
+        await admit(sent, counter, role, **fields)
     return type(caught.value), caught.value.message, caught.value.param
 
 
@@ -67,6 +69,29 @@ async def test_too_many_are_not_counted() -> None:
     assert InvalidRequest is (await refusal_of(["a" * 9] * 4, NoCounter(), inputs=3, input_tokens=5))[0]
 
 
+# ── the characters of one input ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_as_many_characters_as_the_limit() -> None:
+    """A text of as many characters as the limit allows is admitted, whatever they weigh."""
+    assert ["é" * 5] == (await admit(["é" * 5], input_chars=5)).inputs
+
+
+async def test_one_character_over() -> None:
+    """A text of one character more is refused, with its item and both numbers, and without being counted."""
+    expected = "`input[1]` has 6 characters; this model takes at most 5 in one input. Split it into shorter ones."
+
+    assert (ContextLengthExceeded, expected, "input") == await refusal_of(["a", "é" * 6], NoCounter(), input_chars=5)
+
+
+async def test_characters_of_a_prompt() -> None:
+    """What goes out is measured: the prompt counts, and so does the text behind token ids."""
+    fields: dict[str, Any] = {"prompts": PROMPTS, "input_types": ["query"], "input_chars": 8}
+
+    assert ["q: hello!"[:8]] != (await admit(["hell"], role="query", **fields)).inputs
+    assert "`input[0]` has 9 characters" in (await refusal_of([ids_of("hello")], role="query", **fields))[1]
+
+
 # ── the tokens of one input ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -74,7 +99,7 @@ async def test_bound_is_enough() -> None:
     """Texts whose bound is within the limits are admitted uncounted, with their bounds for sizes."""
     admitted = await admit(["a b", "aaaaa"], NoCounter(), input_tokens=5, request_tokens=8)
 
-    assert Admitted(["a b", "aaaaa"], [3, 5]) == admitted
+    assert Admitted(["a b", "aaaaa"], [3, 5], range(2)) == admitted
 
 
 async def test_no_limits() -> None:
@@ -203,6 +228,24 @@ async def test_admitted_or_over(
     assert over == refused
 
 
+@pytest.mark.parametrize(("counter", "known"), [(LetterCounter(exact=False), True), (LetterCounter(), False)])
+async def test_estimate_where_texts_could_be_cut(counter: LetterCounter, known: bool) -> None:
+    """Where what is too long could be cut, even an estimate refuses, at a limit of its own, and says what it is."""
+    fields: dict[str, Any] = {"most_estimated": 4, "input_tokens": 6, "tokenizer_known": known}
+    expected = (
+        "`input[1]` has 5 tokens by an estimate (letters, which is not this model's own tokenizer); at most 4 are let "
+        "through, because what is too long could be cut without a word. Split it into shorter ones."
+    )
+
+    assert (ContextLengthExceeded, expected, "input") == await refusal_of(["abcd", "abcde"], counter, **fields)
+    assert [4] == (await admit(["abcd"], counter, **fields)).sizes
+
+
+async def test_exact_count_needs_no_estimate() -> None:
+    """A count in the model's own tokens may use the whole limit."""
+    assert [6] == (await admit(["abcdef"], most_estimated=4, input_tokens=6)).sizes
+
+
 @pytest.mark.parametrize("bounded", [True, False])
 async def test_estimates_never_refuse(bounded: bool) -> None:
     """Another tokenizer's count is no reason to refuse anything."""
@@ -264,7 +307,7 @@ async def test_ids_pass() -> None:
     """Where every target reads them alike, token ids stay as they came, and each is one token."""
     inputs = [ids_of("hello world"), [100257]]
 
-    assert Admitted(inputs, [2, 1], []) == await admit(inputs, NoCounter(), passes_token_ids=True)
+    assert Admitted(inputs, [2, 1], range(2), []) == await admit(inputs, NoCounter(), passes_token_ids=True)
 
 
 async def test_ids_are_decoded() -> None:
@@ -292,14 +335,14 @@ async def test_cut_items() -> None:
     """Inputs that lost half a character at an edge are reported."""
     whole, half = ids_of("good 🦄"), ids_of("good 🦄")[:-1]
 
-    assert Admitted(["good 🦄", "good ", "good "], [6, 5, 5], [1, 2]) == await admit([whole, half, half])
+    assert Admitted(["good 🦄", "good ", "good "], [6, 5, 5], range(3), [1, 2]) == await admit([whole, half, half])
 
 
 async def test_passed_ids_are_not_cut() -> None:
     """Half a character in ids that pass is for the upstream to read."""
     half = ids_of("good 🦄")[:-1]
 
-    assert Admitted([half], [len(half)], []) == await admit([half], passes_token_ids=True)
+    assert Admitted([half], [len(half)], range(1), []) == await admit([half], passes_token_ids=True)
 
 
 @pytest.mark.parametrize("passes", [False, True], ids=["decoded", "passed"])
@@ -378,17 +421,142 @@ async def test_ids_are_not_refused_by_an_estimate() -> None:
     assert [6] == admitted.sizes
 
 
+# ── what is cut ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("too_long", "expected"),
+    [
+        ("truncate", Admitted(["ab", "aaa bb", "c"], [2, 5, 1], [0, 1, 2], [1])),
+        ("average", Admitted(["ab", "aaa bb", "cccc", "c"], [2, 5, 4, 1], [0, 1, 1, 2], [1])),
+    ],
+)
+async def test_too_long(too_long: str, expected: Admitted) -> None:
+    """A text over the limit becomes its first part or all its parts, and is reported; the others stay as they are."""
+    assert expected == await admit(["ab", "aaa bb cccc", "c"], too_long=too_long, input_tokens=5)
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("too_long", ["truncate", "average"])
+async def test_not_too_long(too_long: str, bounded: bool) -> None:
+    """A text that only looks too long by its bytes stays whole and is not reported, blanks at its end included."""
+    admitted = await admit(["a b c  "], LetterCounter(bounded=bounded), too_long=too_long, input_tokens=3)
+
+    assert (["a b c  "], [3], []) == (admitted.inputs, admitted.sizes, list(admitted.cut_items))
+
+
+async def test_prompt_of_every_part() -> None:
+    """Every part has the prompt, whose tokens count for the limit and are told apart."""
+    admitted = await admit(["aaa bb"], role="query", prompts=PROMPTS, too_long="average", input_tokens=4)
+
+    assert Admitted(["q: aaa!", "q: bb!"], [4, 3], [0, 0], [0], overhead=1) == admitted
+
+
+@pytest.mark.parametrize("counter", [LetterCounter(exact=False), LetterCounter(exact=False, bounded=False)])
+async def test_estimates_never_cut(counter: LetterCounter) -> None:
+    """Another tokenizer's count cannot tell where to cut."""
+    assert ["aaaa"] == (await admit(["aaaa"], counter, too_long="truncate", input_tokens=2)).inputs
+
+
+async def test_limit_of_characters() -> None:
+    """Parts keep a limit of characters, prompts included."""
+    texts = ["ab cd ef", "a.........."]
+    admitted = await admit(texts, too_long="average", input_tokens=100, input_chars=5)
+
+    assert (["ab cd", "ef", "a....", ".....", "."], [0, 0, 1, 1, 1]) == (admitted.inputs, admitted.items)
+
+
+async def test_sum_before_cutting() -> None:
+    """The tokens of all inputs are counted as they came, before any cutting."""
+    assert TooManyTokens is (await refusal_of(["a" * 9, "b"], too_long="truncate", input_tokens=2, request_tokens=9))[0]
+
+
+async def test_no_room() -> None:
+    """Where a prompt leaves no room for a character, the item is refused, with the limit."""
+    refusal = await refusal_of(
+        ["a", "a"], role="query", prompts={"query": "aaa {text}"}, too_long="truncate", input_tokens=3
+    )
+
+    assert (ContextLengthExceeded, "input") == (refusal[0], refusal[2])
+    assert "`input[0]` cannot be cut: this model takes at most 3 tokens in one input," in refusal[1]
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["decoded", "passed"])
+async def test_ids_that_are_cut(passes: bool) -> None:
+    """As soon as one item has to be cut, token ids become texts; what is within the limit stays whole."""
+    admitted = await admit(
+        [ids_of("hello world"), ids_of("one two three four")],
+        TiktokenCounter(cl100k()),
+        passes_token_ids=passes,
+        too_long="truncate",
+        input_tokens=3,
+    )
+
+    assert (["hello world", "one two three"], [1]) == (admitted.inputs, admitted.cut_items)
+
+
+async def test_ids_that_pass_uncut() -> None:
+    """Token ids that need no cut pass where they can."""
+    inputs = [ids_of("hello world"), ids_of("one two three")]
+    admitted = await admit(inputs, NoCounter(), passes_token_ids=True, too_long="average", input_tokens=3)
+
+    assert inputs == admitted.inputs
+
+
+async def test_half_a_character_and_a_cut() -> None:
+    """Items that lost half a character and items that were cut are reported together, each once."""
+    inputs = [ids_of("ab 🦄")[:-1], ids_of("a"), ids_of("abcdef 🦄")[:-1], ids_of("abcdefgh")]
+
+    assert [0, 2, 3] == (await admit(inputs, too_long="truncate", input_tokens=4)).cut_items
+
+
+@pytest.mark.parametrize("too_long", ["truncate", "average"])
+async def test_much_text_is_cut_in_a_thread(too_long: str) -> None:
+    """Cutting much text leaves the event loop free."""
+    texts = ["word " * 8_000, "other " * 8_000]
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    admitted = await admit(texts, TiktokenCounter(cl100k()), too_long=too_long, input_tokens=100)
+    ticking.cancel()
+
+    assert ticks > 2
+    assert {0, 1} == set(admitted.items)
+
+
+async def test_file_tokenizer(tmp_path: Path) -> None:
+    """The marks that a tokenizer puts around a text count for the limit."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "cat": 3}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    marks = [("[CLS]", 1), ("[SEP]", 2)]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, marks)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    counter = FileCounter(tmp_path / "tokenizer.json")
+    admitted = await admit(["cat cat cat cat cat"], counter, too_long="average", input_tokens=4)
+
+    assert Admitted(["cat cat", "cat cat", "cat"], [4, 4, 3], [0, 0, 0], [0], overhead=2) == admitted
+
+
 # ── what is counted for usage, what is shown ──────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("inputs", "expected"), [(["a b", "", "c"], 3), ([[1, 2], [3]], 3), (["a b", [1, 2]], 4), ([], 0)], ids=str
+    ("inputs", "expected"), [(["a b", "", "c"], [2, 0, 1]), ([[1, 2], [3]], [2, 1]), (["a b", [1]], [2, 1])], ids=str
 )
-async def test_count_all(inputs: Sequence[Input], expected: int) -> None:
-    """The tokens of all inputs are their counts and their ids."""
-    assert expected == await admission.count_all(inputs, LetterCounter())
+async def test_count(inputs: Sequence[Input], expected: list[int]) -> None:
+    """The tokens of each input are its count, or its ids."""
+    assert expected == await admission.count(inputs, LetterCounter())
 
 
 def test_inputs_are_not_shown() -> None:
     """What is admitted shows no text."""
-    assert "secret" not in repr(Admitted(["secret"], [1]))
+    assert "secret" not in repr(Admitted(["secret"], [1], [0]))

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "shape"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together"},
     {"inputs", "dimensions", "credential_shape"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
@@ -21,8 +21,9 @@ GATEWAY_ORDER = [
     {"auth"},
     {"faults_of_shape", "config"},
     {"reading"},
-    {"role_rules", "access_rules", "credential_rules"},
-    {"target_rules"},
+    {"role_rules", "access_rules", "credential_rules", "cutting_rules"},
+    {"target_rules", "advice"},
+    {"space_rules"},
     {"model_rules"},
     {"loading"},
     {"routing"},
@@ -32,43 +33,53 @@ GATEWAY_ORDER = [
     {"store.embedded", "limits"},
     {"vocabulary"},
     {"tokens", "token_ids"},
+    {"sizes", "parts"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "logs"},
-    {"credentials"},
-    {"backends", "dispatch"},
-    {"ledger", "key_wishes"},
+    {"record", "upstream", "retry", "logs", "halving"},
+    {"credentials", "line", "statistics"},
+    {"backends", "batcher", "dispatch"},
+    {"usage", "engines", "token_sources", "ledger", "key_wishes"},
     {"keys"},
     {"service", "reports"},
     {"listing", "middleware", "protocol", "bodies"},
     {"endpoints", "admin"},
     {"app"},
     {"assembly"},
+    {"probing"},
+    {"probing.finding"},
+    {"probing.vectors", "probing.report"},
+    {"probing.abilities", "probing.asking"},
+    {"probing.questions"},
     {"build"},
     {"welcome", "serving"},
     {"commands", "commands.common"},
-    {"commands.keys", "commands.usage"},
+    {"commands.keys", "commands.probe", "commands.usage"},
     {"cli"},
     {"__main__"},
 ]
 PROVIDERS_ORDER = [
     {"codec", "base"},
-    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary"},
-    {"openai_shape", "token_grants", "local.pooling"},
-    {"native_shape"},
+    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
+    {"openai_shape", "token_grants", "local.pooling", "local.sequences"},
+    {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
     {"bedrock_cohere", "bedrock_nova", "bedrock_titan"},
     {"cohere", "gemini", "huggingface", "nomic", "ollama", "tei_native", "vertex", "watsonx"},
     {"dialect"},
-    {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake"},
-    {"local.static"},
+    {"openai", "azure", "compatible", "relays", "self_hosted", "snowflake", "perplexity"},
+    {"local.static", "local.fastembed", "local.sentence_transformers"},
     {"__init__"},
 ]
 
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
-    "click": {"gateway.cli", "gateway.commands.common", "gateway.commands.keys", "gateway.commands.usage"},
+    "click": {
+        "gateway.cli",
+        *(f"gateway.commands.{room}" for room in ("common", "keys", "probe", "usage")),
+    },
     "cryptography": {"providers.token_grants"},
+    "fastembed": {"providers.local.fastembed"},
     "httpx": {"gateway.upstream"},
     "jwt": {"providers.token_grants"},
     "numpy": {
@@ -77,7 +88,11 @@ DOORS = {
         "providers.local.safetensors",
         "providers.local.pooling",
         "providers.local.static",
+        "providers.local.onnx",
+        "providers.local.fastembed",
+        "providers.local.sentence_transformers",
     },
+    "onnxruntime": {"providers.local.onnx"},
     "orjson": {"providers.codec"},
     "pybase64": {"providers.codec"},
     "pydantic": {
@@ -89,15 +104,26 @@ DOORS = {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
         *("gateway.middleware", "gateway.serving"),
     },
+    "sentence_transformers": {"providers.local.sentence_transformers"},
     "tenacity": {"gateway.retry"},
     "tiktoken": {"gateway.vocabulary", "gateway.tokens", "gateway.token_ids"},
-    "tokenizers": {"gateway.tokens", "providers.local.vocabulary"},
+    "tokenizers": {
+        "gateway.tokens",
+        "providers.local.vocabulary",
+        "providers.local.sequences",
+        "providers.local.onnx",
+    },
+    "torch": {"providers.local.sentence_transformers"},
+    "transformers": {"providers.local.sentence_transformers"},
     "uvicorn": {"gateway.serving", "gateway.protocol"},
     "yaml": {"gateway.document"},
 }
 PURE = {
     f"gateway.{room}"
-    for room in ("errors", "inputs", "wire", "answers", "dimensions", "routing", "planning", "contract", "policy")
+    for room in (
+        *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
+        *("routing", "planning", "contract", "policy"),
+    )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
 

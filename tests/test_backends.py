@@ -81,6 +81,7 @@ async def test_answer(status: int) -> None:
         (199, FaultKind.BROKEN),
         (300, FaultKind.MISCONFIGURED),
         (400, FaultKind.REJECTED),
+        (413, FaultKind.REJECTED),
         (429, FaultKind.THROTTLED),
         (500, FaultKind.BROKEN),
     ],
@@ -89,7 +90,7 @@ async def test_error(status: int, kind: FaultKind) -> None:
     """Any other answer is an error, which the provider reads, too."""
     outcome = await remote(FakeUpstream(response(status, {"error": "No."}))).embed(CALL, soon())
 
-    assert Fault(kind, "No.", status, 3.0) == outcome
+    assert Fault(kind, "No.", status, 3.0, divisible=status == 413) == outcome
 
 
 async def test_fault() -> None:
@@ -145,6 +146,25 @@ async def test_no_slot() -> None:
     await running
 
     assert (Fault(FaultKind.NO_SLOT, "no slot became free in time"), 1) == (outcome, len(upstream.sent))
+
+
+@pytest.mark.parametrize(("waited", "expected"), [(29.0, FaultKind.TIMEOUT), (31.0, FaultKind.NO_SLOT)])
+async def test_late_slot(waited: float, expected: FaultKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that had less time left than it had waited for its slot blames the wait, and not the upstream."""
+    upstream = FakeUpstream(Fault(FaultKind.TIMEOUT, "it did not answer in time"))
+    upstream.open.clear()
+    backend = remote(upstream, max_concurrency=1)
+    first = asyncio.create_task(backend.embed(CALL, soon()))
+    await settle()
+    second = asyncio.create_task(backend.embed(CALL, soon()))
+    await settle()
+    loop = asyncio.get_running_loop()
+    later = loop.time() + waited
+    monkeypatch.setattr(loop, "time", lambda: later)
+    upstream.open.set()
+    outcomes = await asyncio.gather(first, second)
+
+    assert [FaultKind.TIMEOUT, expected] == [outcome.kind for outcome in outcomes if isinstance(outcome, Fault)]
 
 
 async def test_load() -> None:

@@ -43,13 +43,18 @@ UNAVAILABLE: Shape = (503, "server_error", "upstream_unavailable")
 TIMEOUT: Shape = (504, "server_error", "upstream_timeout")
 
 
+SPOILED = ("nan", "infinity", "zero_vector")
+"""Breaches by the values of one vector."""
+MISSHAPEN = {name: mishap for name, mishap in mishaps.BREACHES.items() if name not in SPOILED}
+
+
 @pytest.mark.parametrize("model", [SMALL, "small-floats"])
-@pytest.mark.parametrize("mishap", [*mishaps.BREACHES, *mishaps.MALFORMED, "missing_index", "string_index"])
+@pytest.mark.parametrize("mishap", [*MISSHAPEN, *mishaps.MALFORMED, "missing_index", "string_index"])
 def test_no_right_vectors(http: httpx.Client, openai_upstream: FakeOpenAI, model: str, mishap: str) -> None:
     """A success whose vectors are missing or wrong is a 502 that says so, after one call."""
     openai_upstream.behave(
         {
-            **mishaps.BREACHES,
+            **MISSHAPEN,
             **mishaps.MALFORMED,
             "missing_index": mishaps.missing_index(),
             "string_index": mishaps.string_index(),
@@ -60,11 +65,42 @@ def test_no_right_vectors(http: httpx.Client, openai_upstream: FakeOpenAI, model
     assert (BROKEN, True, 1) == (shape(answer), "gave a wrong answer" in message(answer), len(openai_upstream.requests))
 
 
+@pytest.mark.parametrize("mishap", SPOILED)
+def test_spoiled_once(http: httpx.Client, openai_upstream: FakeOpenAI, mishap: str) -> None:
+    """A batch that one vector spoils is halved; what comes right then is as good as any."""
+    openai_upstream.behave(mishaps.BREACHES[mishap])
+
+    assert (True, 3) == (is_right(embed(http)), len(openai_upstream.requests))
+
+
+def test_null_for_a_number(http: httpx.Client, openai_upstream: FakeOpenAI) -> None:
+    """NaN as some servers write it, a null among the numbers, is found out like any."""
+    openai_upstream.behave(mishaps.For("second", mishaps.null_number), times=None)
+
+    assert "for `input[1]`: the vector holds NaN" in message(embed(http, "small-floats"))
+
+
+def test_too_large_a_batch(http: httpx.Client, openai_upstream: FakeOpenAI) -> None:
+    """A batch that is refused for its size comes in halves."""
+    openai_upstream.behave(mishaps.error(413))
+
+    assert (True, 3) == (is_right(embed(http)), len(openai_upstream.requests))
+
+
+def test_too_large_an_input(http: httpx.Client, openai_upstream: FakeOpenAI) -> None:
+    """An input that is refused for its size wherever it stands is a 400 that names it."""
+    openai_upstream.behave(mishaps.For("second", lambda place: mishaps.error(413)), times=None)
+    answer = embed(http)
+
+    assert (400, "invalid_request_error", None) == shape(answer)
+    assert "`input[1]` was refused by the model's backend: Request entity too large." == message(answer)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
-        (mishaps.nan(1), "for `input[1]`: the vector holds NaN"),
-        (mishaps.zero_vector(2), "for `input[2]`: the vector is all zeros"),
+        (mishaps.For("second", mishaps.nan), "for `input[1]`: the vector holds NaN"),
+        (mishaps.For("third", mishaps.zero_vector), "for `input[2]`: the vector is all zeros"),
         (mishaps.one_wrong_length(1, 256), "for `input[1]`: the vector has 256 values where this model's have 1536"),
         (mishaps.one_too_few(), "2 vectors came back for 3 inputs"),
     ],
@@ -73,7 +109,7 @@ def test_breach_names_the_item(
     http: httpx.Client, openai_upstream: FakeOpenAI, behaviour: Behaviour, words: str
 ) -> None:
     """The message of a breach names the item and what is wrong with its vector."""
-    openai_upstream.behave(behaviour)
+    openai_upstream.behave(behaviour, times=None)
 
     assert words in message(embed(http))
 
@@ -272,9 +308,9 @@ def test_no_slot(http: httpx.Client, gateway: GatewayProcess, openai_upstream: F
         mishaps.error(401),
         mishaps.insufficient_quota(),
         mishaps.rate_limited(retry_after="30"),
-        *mishaps.BREACHES.values(),
+        *MISSHAPEN.values(),
     ],
-    ids=["401", "quota", "throttled", *mishaps.BREACHES],
+    ids=["401", "quota", "throttled", *MISSHAPEN],
 )
 def test_next_target(http: httpx.Client, openai_upstream: FakeOpenAI, behaviour: Behaviour) -> None:
     """What one target cannot do the next one does, and the answer says who did."""

@@ -75,7 +75,7 @@ def test_help(path: tuple[str, ...], option: str) -> None:
 
 def test_commands() -> None:
     """There are these commands."""
-    expected = ["serve", "check", "schema", "embed", "keys"]
+    expected = ["serve", "check", "schema", "embed", "probe", "keys"]
     expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "hash")]
     expected += ["usage"]
 
@@ -151,6 +151,20 @@ def test_two_models(folder: pathlib.Path) -> None:
     (folder / "my.yaml").write_text(f"{GOOD}  other: {SMALL}\n")
 
     assert call("check", "my.yaml").stdout.endswith("my.yaml is good: 2 models.\n")
+
+
+def test_warnings(folder: pathlib.Path) -> None:
+    """What should be known of a good file is warned of, with its line, and the file is good all the same."""
+    (folder / "my.yaml").write_text(
+        "models:\n  small:\n    dimensions: {native: 8}\n    targets:\n      - {provider: together, model: a}\n"
+    )
+    result = call("check", "my.yaml")
+
+    assert (0, True, True) == (
+        result.exit_code,
+        result.stderr.startswith("Warning: my.yaml:5: models.small.targets[0]: together is not known to refuse"),
+        result.stdout.endswith("\nmy.yaml is good: 1 model, 1 warning.\n"),
+    )
 
 
 def test_bad_file(folder: pathlib.Path) -> None:

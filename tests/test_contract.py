@@ -158,6 +158,19 @@ def test_zero(zero: bytes, place: int) -> None:
     assert (FaultKind.MALFORMED, "the vector is all zeros", place) == breach_of(check(vectors))
 
 
+@pytest.mark.parametrize(
+    ("vectors", "expected"),
+    [([A, NAN], True), ([A, ZERO], True), ([A, B[:4]], False), ([A], False), ([A, B, C], False)],
+    ids=["NaN", "zero", "length", "too few", "too many"],
+)
+def test_divisible(vectors: list[bytes], expected: bool) -> None:
+    """Values that one input may have spoiled may be right in smaller batches; a wrong shape is nobody's doing."""
+    fault = contract.check(Embeddings(vectors), 2, 3)
+
+    assert isinstance(fault, Fault)
+    assert expected == fault.divisible
+
+
 def test_first_item_is_named() -> None:
     """Of several broken vectors the first is named."""
     assert (FaultKind.MALFORMED, "the vector holds NaN or infinity", 1) == breach_of(check([A, NAN, ZERO, NAN]))

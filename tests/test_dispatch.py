@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.planning import plan
 from gateway.policy import Attempt
 from gateway.retry import Retry
 from gateway.routing import Target
@@ -39,7 +40,7 @@ NEXT_TARGET = [kind for kind in FaultKind if kind is not FaultKind.REJECTED]
 
 
 def job(texts: Sequence[str] = TEXTS, **fields: Any) -> Job:
-    return Job(list(texts), [1] * len(texts), DIMENSIONS, **fields)
+    return Job(plan(list(texts), [1] * len(texts), range(len(texts))), DIMENSIONS, **fields)
 
 
 def target(name: str, backend: FakeBackend, limits: Limits = Limits(), timeout: float | None = None) -> Target:
@@ -61,7 +62,7 @@ async def dispatched(
 # ── batches ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@given(st.lists(st.text(min_size=1), min_size=1, max_size=12), st.integers(1, 5))
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=12, unique=True), st.integers(1, 5))
 async def test_vectors_are_in_order(texts: list[str], inputs: int) -> None:
     """Vectors come back in the order of the inputs, into however many batches these were cut."""
     delivery = await dispatched([target("first", FakeBackend(), Limits(inputs=inputs))], job(texts))
@@ -77,10 +78,21 @@ async def test_batches() -> None:
     assert [["a", "b"], ["c", "d"], ["e"]] == backend.asked
 
 
+async def test_bodies() -> None:
+    """Batches are cut by the bytes of a body, the client's and the configuration's fields among them."""
+    backend = FakeBackend()
+    limits = Limits(request_bytes=8_000)
+    heavy = Target("first", "fake", "m", backend, limits, extra_body={"note": "x" * 3_000})
+    texts = ["é" * 300, "\n" * 300, "c" * 300, "d" * 300]  # two bytes each, an escape each, and one
+    await dispatched([heavy], job(texts, extra={"more": "x" * 2_000}))
+
+    assert [texts[:2], texts[2:]] == backend.asked
+
+
 async def test_sizes() -> None:
     """Batches are cut by the sizes of the inputs."""
     backend = FakeBackend()
-    sized = Job(["a", "b", "c"], [5, 5, 1], DIMENSIONS)
+    sized = Job(plan(["a", "b", "c"], [5, 5, 1], range(3)), DIMENSIONS)
     await dispatched([target("first", backend, Limits(request_tokens=9))], sized)
 
     assert [["a"], ["b", "c"]] == backend.asked
@@ -282,6 +294,78 @@ async def test_breach_after_the_cut() -> None:
     assert [0, 1, 2, 3, 4] == delivery.missing
 
 
+# ── halving ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spoiled_by(bad: str, fault: Fault | None = None) -> Answer:
+    """An answer that is NaN throughout, or a refusal, as soon as a call holds this input."""
+    nothing = backends.always(*[float("nan")] * DIMENSIONS)
+    return lambda call: rightly(call) if bad not in call.inputs else fault or nothing(call)
+
+
+async def test_spoiled_item() -> None:
+    """An item that spoils its batch is found and named, and the good ones are kept for the next target."""
+    second = FakeBackend(spoiled_by("d"))
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("d"))), target("second", second)])
+
+    assert ([["d"]], [3], ["first"]) == (second.asked, delivery.missing, delivery.targets)
+    assert [("first", 3), ("second", 3)] == [(attempt.target, attempt.item) for attempt in delivery.attempts]
+
+
+async def test_next_target_mends() -> None:
+    """The next target is asked for the spoiled item alone."""
+    second = FakeBackend()
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("d"))), target("second", second)])
+
+    assert ([["d"]], vectors_of(TEXTS)) == (second.asked, delivery.complete)
+
+
+async def test_refused_for_its_size() -> None:
+    """An item that is refused alone for its size is a rejection that names it, after which no target is asked."""
+    too_large = Fault(FaultKind.REJECTED, "too large", 413, divisible=True)
+    second = FakeBackend()
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("b", too_large))), target("second", second)])
+
+    assert ([1], []) == (delivery.missing, second.asked)
+    assert [(1, FaultKind.REJECTED)] == [(attempt.item, attempt.fault.kind) for attempt in delivery.attempts]
+
+
+async def test_too_large_for_one_target() -> None:
+    """A batch that is given up as too large, while no item of it is, goes to the next target."""
+    texts = [str(number) for number in range(64)]
+    too_large = Fault(FaultKind.REJECTED, "too large", 413, divisible=True)
+    first = FakeBackend(lambda call: too_large if len(call.inputs) > 1 else rightly(call))
+    delivery = await dispatched([target("first", first), target("second", FakeBackend())], job(texts))
+
+    assert (vectors_of(texts), ["first", "second"]) == (delivery.complete, delivery.targets)
+
+
+async def test_item_of_the_request() -> None:
+    """Attempts name items of the request, where equal ones were sent once."""
+    first = FakeBackend(failing(FaultKind.REJECTED, item=1))
+    delivery = await dispatched([target("first", first)], Job(plan("aabb", [1] * 4, range(4)), DIMENSIONS))
+
+    assert [([0, 2], 2)] == [(attempt.items, attempt.item) for attempt in delivery.attempts]
+
+
+@pytest.mark.parametrize("answer", [backends.one_too_few, failing(FaultKind.REJECTED), failing(FaultKind.BROKEN)])
+async def test_not_halved(answer: Answer) -> None:
+    """Wrong numbers of vectors, plain rejections and failures are not halved."""
+    backend = FakeBackend(answer)
+    await dispatched([target("first", backend)])
+
+    assert {len(TEXTS)} == {len(inputs) for inputs in backend.asked}
+
+
+async def test_pieces_are_tried_again() -> None:
+    """A half that is throttled is tried again like any call."""
+    too_large = failing(FaultKind.REJECTED, divisible=True)
+    backend = FakeBackend(too_large, failing(FaultKind.THROTTLED, retry_after=0.1), rightly)
+    delivery = await dispatched([target("first", backend)])
+
+    assert (vectors_of(TEXTS), TOKENS_EACH * len(TEXTS)) == (delivery.complete, delivery.tokens)
+
+
 # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -378,6 +462,21 @@ async def test_pauses(hint: float, others: int, pauses: list[float]) -> None:
     await dispatched(targets, within=70.0, time=time)
 
     assert pauses == time.pauses
+
+
+async def test_slow_first_answer() -> None:
+    """However long the first answer took, a short pause after it is worth it."""
+    time = FakeTime()
+
+    class Slow(FakeBackend):
+        async def embed(self, call: EmbedCall, deadline: float) -> Any:
+            time.now += 5.0
+            return await super().embed(call, deadline)
+
+    first = Slow(failing(FaultKind.THROTTLED, retry_after=0.5), rightly)
+    delivery = await dispatched([target("first", first), target("second", FakeBackend())], within=70.0, time=time)
+
+    assert ([0.5], ["first"]) == (time.pauses, delivery.targets)
 
 
 async def test_every_try_has_its_own_time() -> None:

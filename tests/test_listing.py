@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +10,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gateway.dimensions import Dimensions
-from gateway.listing import entry
+from gateway.listing import entries
 from gateway.routing import Load, Route, Target
-from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits
+from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ def route(*targets: Target, limits: Limits = Limits()) -> Route:
     return Route("small", "openai/small", Dimensions(1536), targets or (target(),), limits)
 
 
-def listed(shown: Route) -> dict[str, object]:
-    return entry("small", shown, created=1, show_targets=True)
+def listed(shown: Route, name: str = "small", *, created: int = 1, show_targets: bool = True) -> dict[str, object]:
+    [entry] = asyncio.run(entries([(name, shown)], created=created, show_targets=show_targets))
+    return entry
 
 
 def test_entry() -> None:
@@ -45,6 +47,7 @@ def test_entry() -> None:
         (target(Load(1, 2, 4), inputs=2048), target(Load(2, 3, 8), provider="azure")),
         Limits(inputs=2048, input_tokens=8192),
         input_types=["document", "query"],
+        unit_length=True,
     )
     expected = {
         "id": "an-alias",
@@ -58,16 +61,26 @@ def test_entry() -> None:
         "max_input_tokens": 8192,
         "tokenizer": "cl100k_base",
         "space": "openai/small",
+        "unit_length": True,
         "input_types": ["query", "document"],
     }
 
-    assert expected == entry("an-alias", shown, created=1_800_000_000, show_targets=True)
+    assert expected == listed(shown, "an-alias", created=1_800_000_000)
+
+
+@pytest.mark.parametrize("comes", [True, False, None])
+def test_made_unit_length(comes: bool | None) -> None:
+    """Vectors that are made unit length here are, however they come; else it is as the entry says, or unknown."""
+    made = Route("small", "s", Dimensions(2), (target(),), unit_length=comes, normalize=True)
+    left = Route("small", "s", Dimensions(2), (target(),), unit_length=comes)
+
+    assert (True, comes) == (listed(made)["unit_length"], listed(left)["unit_length"])
 
 
 def test_hidden_targets() -> None:
     """Where targets are hidden, the entry names no provider."""
 
-    assert "openai-0" not in json.dumps(hidden := entry("small", route(), created=1, show_targets=False))
+    assert "openai-0" not in json.dumps(hidden := listed(route(), show_targets=False))
     assert "gateway" == hidden["backend"]
 
 
@@ -93,11 +106,12 @@ def test_dimensions(dimensions: Dimensions, expected: dict[str, object]) -> None
         ([Load(0, 0, 4)], (0.0, 0, 0)),
         ([Load(0, 4, 4)], (0.0, 0, 4)),
         ([Load(6, 4, 4)], (1.5, 6, 4)),
-        ([Load(1, 1, 1), Load(0, 0, 3)], (0.25, 1, 1)),
+        ([Load(1, 1, 1), Load(0, 0, 3)], (1.0, 1, 1)),
+        ([Load(1, 1, 4), Load(3, 2, 4)], (0.75, 4, 3)),
     ],
 )
 def test_load(loads: Sequence[Load], expected: tuple[float, int, int]) -> None:
-    """Load is counted over all targets: what waits, as a share of the slots, and what runs."""
+    """What waits and what runs is added up over all targets; the share of the slots is that of the fullest."""
     stats = listed(route(*map(target, loads)))["stats"]
     assert isinstance(stats, dict)
 
@@ -114,6 +128,47 @@ def test_batch_size(of_target: int | None, of_route: int | None, expected: int |
     assert isinstance(stats, dict)
 
     assert expected == stats["batch_size"]
+
+
+def test_batch_size_of_a_queue() -> None:
+    """Where texts are computed together, a batch is as many as that."""
+    stats = listed(route(target(Load(0, 0, 4096, batch_size=64)), limits=Limits(inputs=2048)))["stats"]
+    assert isinstance(stats, dict)
+
+    assert 64 == stats["batch_size"]
+
+
+async def test_told_statistics() -> None:
+    """What targets tell of themselves goes before the gateway's own numbers, and all of them are asked at once."""
+    together = asyncio.Barrier(2)
+
+    async def told() -> Statistics | None:
+        await together.wait()
+        return Statistics(0.5, 7, 3, 32)
+
+    async def silent() -> Statistics | None:
+        await together.wait()
+        return None
+
+    shown = route(replace(target(), told=told), replace(target(Load(1, 2, 10)), told=silent))
+    async with asyncio.timeout(5):
+        [entry] = await entries([("small", shown)], created=1, show_targets=True)
+
+    assert {"queue_fraction": 0.5, "queue_absolute": 8, "results_pending": 5, "batch_size": 32} == entry["stats"]
+
+
+async def test_asked_once() -> None:
+    """A route that is listed under several names is asked once."""
+    asked: list[None] = []
+
+    async def told() -> Statistics | None:
+        asked.append(None)
+        return Statistics(0.5, 7, 3, 32)
+
+    shown = route(replace(target(), told=told))
+    listing = await entries([("small", shown), ("tiny", shown)], created=1, show_targets=True)
+
+    assert (["small", "tiny"], 1) == ([entry["id"] for entry in listing], len(asked))
 
 
 @pytest.mark.parametrize(

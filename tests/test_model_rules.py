@@ -44,6 +44,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 CATALOG = {("openai", name): CatalogFacts.model_validate(facts) for name, facts in KNOWN.items()} | {
     ("static", "wordllama"): CatalogFacts.model_validate({"space": "words", "dimensions": {"native": 256}})
 }
+REAL = model_rules.catalog()
 
 
 def reading() -> Reading:
@@ -358,9 +359,108 @@ def test_all_problems_of_a_model() -> None:
     assert {"models.m", "models.m.dimensions", "models.m.targets[2]", "models.m.default_input_type"} == set(actual)
 
 
+# ── characters, lengths and prices ────────────────────────────────────────────────────────────────────────────────
+
+V3 = {"provider": "bedrock-cohere", "model": "cohere.embed-english-v3", "region": "eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"targets": openai("other")}, None),
+        ({"targets": [V3]}, 2048),
+        ({"targets": [V3], "limits": {"input_chars": 3000}}, 3000),
+        ({"targets": [V3 | {"model": "arn:aws:bedrock:eu:1:profile"}]}, 2048),
+    ],
+)
+def test_characters(keys: dict[str, Any], expected: int | None) -> None:
+    """Characters are limited by the routing file, else by what a provider limits for all its models."""
+    assert expected == resolved(dimensions={"native": 1024}, **keys).limits.input_chars
+
+
+@pytest.mark.parametrize(
+    ("facts", "given", "expected"),
+    [
+        ([True], None, True),
+        ([False], None, False),
+        ([None], None, None),
+        ([True, True], None, True),
+        ([True, None], None, None),
+        ([None, False], None, False),
+        ([False], True, True),
+        ([None], False, False),
+    ],
+)
+def test_unit_length(facts: list[bool | None], given: bool | None, expected: bool | None) -> None:
+    """Vectors come with unit length where the file says so, or where it is known of every target."""
+    catalog = {
+        ("openai", str(number)): CatalogFacts(unit_length=fact, dimensions={"native": 3})  # type: ignore[arg-type]
+        for number, fact in enumerate(facts)
+    }
+    shape = ModelShape.model_validate(
+        {"space": "s", "unit_length": given, "targets": openai(*map(str, range(len(facts))))}
+    )
+    model = model_rules.resolve(reading(), catalog, "m", shape, PATH)
+
+    assert model is not None
+    assert expected is model.unit_length
+
+
+@pytest.mark.parametrize(("provider", "expected"), [("tei", True), ("fireworks", False), ("vllm", None)])
+def test_unit_length_of_a_provider(provider: str, expected: bool | None) -> None:
+    """A provider that makes all its vectors alike speaks for models that nobody knows."""
+    targets = [{"provider": provider, "base_url": "http://h"}]
+
+    assert expected is resolved(targets=targets, dimensions={"native": 3}).unit_length
+
+
+def test_price() -> None:
+    """The price is the routing file's, else that of the dearest target, else unknown."""
+
+    def price(*models: str, **keys: object) -> float | None:
+        shape = ModelShape.model_validate({"space": "s", "targets": openai(*models), **keys})
+        made = model_rules.resolve(reading(), REAL, "m", shape, PATH)
+        assert made is not None
+        return made.price
+
+    small = "text-embedding-3-small"
+    assert [0.02, 0.02, 0.5, 0.0] == [
+        price(small),
+        price(small, "unknown"),
+        price(small, price={"input": 0.5}),
+        price(small, price={"input": 0}),
+    ]
+    assert price("unknown", dimensions={"native": 3}) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "input_types", "default"),
+    [
+        ("nvidia/nv-embedqa-e5-v5", ("query", "document"), "document"),
+        ("nvidia/nv-embedqa-e5-v5-query", (), None),
+        ("nvidia/nv-embedqa-e5-v5-passage", (), None),
+    ],
+)
+def test_role_in_the_name(model: str, input_types: tuple[str, ...], default: str | None) -> None:
+    """A model whose name ends in its role has no roles to choose from, and all else that the catalogue knows of it."""
+    made = reading()
+    shape = ModelShape.model_validate({"targets": [{"provider": "nvidia", "model": model}]})
+    found = model_rules.resolve(made, REAL, "m", shape, PATH)
+
+    assert found is not None
+    assert not made.document.problems
+    assert (input_types, default, 1024, 512, f"nvidia/{model}") == (
+        found.input_types,
+        found.default_input_type,
+        found.dimensions.native,
+        found.limits.input_tokens,
+        found.space,
+    )
+
+
 # ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-ENTRIES = sorted(model_rules.catalog())
+ENTRIES = sorted(REAL)
 
 
 def test_catalogue_is_sound_yaml() -> None:
@@ -401,7 +501,8 @@ def target_of(entry: tuple[str, str]) -> dict[str, str]:
         return {"provider": name, "path": model}
     places = {"region": "eu-west-1", "project": "p-1"}
     base_url = provider.base_url or "https://our.host"
-    needed = {key: places[key] for key in sorted(places) if key in provider.needs or f"{{{key}}}" in base_url}
+    needs = {need.partition(" or ")[0] for need in provider.needs}
+    needed = {key: places[key] for key in sorted(places) if key in needs or f"{{{key}}}" in base_url}
     return {"provider": name, "model": model, "base_url": base_url} | needed
 
 
@@ -410,7 +511,7 @@ def test_catalogue_is_enough(entry: tuple[str, str]) -> None:
     """Of every entry a route can be made with no help but the place to reach it."""
     made = reading()
     shape = ModelShape.model_validate({"targets": [target_of(entry)]})
-    model_rules.resolve(made, model_rules.catalog(), "m", shape, PATH)
+    model_rules.resolve(made, REAL, "m", shape, PATH)
 
     assert [] == made.document.problems
 
@@ -425,33 +526,40 @@ WITHOUT_SPACES = {
 @pytest.mark.parametrize("entry", [one for one in ENTRIES if one[0] not in WITHOUT_SPACES], ids=":".join)
 def test_catalogue_knows_spaces(entry: tuple[str, str]) -> None:
     """Every entry names its space, but those whose name alone does not tell it."""
-    facts = model_rules.catalog()[entry]
+    facts = REAL[entry]
 
     assert facts.space is not None
+
+
+LONGER = {"voyage": [2048], "text-embedding-v4": [1536, 2048]}
+"""Where a provider makes longer vectors than it does unasked."""
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_lengths(entry: tuple[str, str]) -> None:
     """No entry has a length beyond its native one, but for a provider that makes longer ones when asked."""
-    of_it = model_rules.catalog()[entry].dimensions
+    of_it = REAL[entry].dimensions
     native = of_it.native or 0
     longer = [length for length in (of_it.min or 1, *(of_it.allowed or ())) if length > native]
 
-    assert longer in ([], [2048] if entry[0] == "voyage" and of_it.shorten == "native" else [])
+    assert longer in ([], LONGER.get(entry[0] if entry[0] == "voyage" else entry[1]))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
 def test_catalogue_inputs(entry: tuple[str, str]) -> None:
     """A client may send as many inputs as to OpenAI, whatever one call takes: they go in several calls."""
-    promised = model_rules.catalog()[entry].limits.inputs
+    promised = REAL[entry].limits.inputs
 
     assert MAX_INPUTS == promised
+
+
+OLD_JINA = tuple(f"v2-base-{language}" for language in ("en", "de", "es", "zh", "code"))
 
 
 def test_catalogue_batches() -> None:
     """No call holds more than the provider's limits, but for models that are known to take more than its others."""
     larger: dict[tuple[str, str], dict[str, int]] = {}
-    for entry, facts in model_rules.catalog().items():
+    for entry, facts in REAL.items():
         provider = PROVIDERS[entry[0]]
         own = provider.limits if isinstance(provider, Provider) else Limits()
         pairs = {
@@ -465,6 +573,7 @@ def test_catalogue_batches() -> None:
     expected = {
         ("dashscope", "text-embedding-v1"): {"inputs": 25},
         ("dashscope", "text-embedding-v2"): {"inputs": 25},
+        **{("jina", f"jina-embeddings-{name}"): {"inputs": 2048} for name in (*OLD_JINA, "v3")},
         ("vertex", "text-embedding-004"): {"inputs": 250},
         ("vertex", "text-embedding-005"): {"inputs": 250},
         ("vertex", "text-multilingual-embedding-002"): {"inputs": 250},
@@ -483,7 +592,7 @@ def test_catalogue_input_types(entry: tuple[str, str]) -> None:
     provider = PROVIDERS[entry[0]]
     tellable = provider.roles if isinstance(provider, Provider) else frozenset()
 
-    assert set(model_rules.catalog()[entry].input_types or ()) <= tellable
+    assert set(REAL[entry].input_types or ()) <= tellable
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=":".join)
@@ -491,7 +600,7 @@ def test_catalogue_tokenizers(entry: tuple[str, str]) -> None:
     """Token ids are for OpenAI's models alone; every other's tokenizer is its own, and counts are an estimate."""
     expected = "cl100k_base" if "text-embedding-3-" in entry[1] or entry in CL100K else "own"
 
-    assert expected == model_rules.catalog()[entry].tokenizer
+    assert expected == REAL[entry].tokenizer
 
 
 CL100K = {("openai", "text-embedding-ada-002"), ("static", "wordllama")}
@@ -500,11 +609,41 @@ CL100K = {("openai", "text-embedding-ada-002"), ("static", "wordllama")}
 def test_catalogue_spaces_agree() -> None:
     """Models of one space make vectors of one length."""
     lengths: dict[str, set[int | None]] = {}
-    for facts in model_rules.catalog().values():
+    for facts in REAL.values():
         if facts.space is not None:
             lengths.setdefault(facts.space, set()).add(facts.dimensions.native)
 
     assert dict.fromkeys(lengths, 1) == {space: len(different) for space, different in lengths.items()}
+
+
+def test_catalogue_roles_of_jina() -> None:
+    """Clustering is `separation` for the third version alone: later models do not get another's word for it."""
+    tasks = {name: facts.input_types for (provider, name), facts in REAL.items() if provider == "jina"}
+
+    assert ["jina-embeddings-v3"] == [name for name, known in tasks.items() if known is None or "clustering" in known]
+
+
+NO_UNIT = {("databricks", "databricks-gte-large-en"), ("static", "wordllama")}
+
+
+def test_catalogue_unit_length() -> None:
+    """The catalogue knows which models' vectors are not of unit length, and says it of no others."""
+    known = {entry for entry, facts in REAL.items() if facts.unit_length is False}
+
+    assert NO_UNIT == known
+
+
+def test_every_entry_is_enough_for_a_file(tmp_path: pathlib.Path) -> None:
+    """Provider, model and a key, with the place in the provider's cloud, are all that a routing file needs."""
+    models = {":".join(entry): {"targets": [target_of(entry) | key_of(entry)]} for entry in ENTRIES}
+    file = tmp_path / "gateway.yaml"
+    file.write_text(json.dumps({"models": models}))
+
+    assert list(models) == [model.alias for model in loading.load(file, {}).models]
+
+
+def key_of(entry: tuple[str, str]) -> dict[str, str]:
+    return {"api_key": "key-0123456789"} if isinstance(PROVIDERS[entry[0]], Provider) else {}
 
 
 # ── what the catalogue can vouch for ──────────────────────────────────────────────────────────────────────────────

@@ -209,6 +209,7 @@ def test_one_model(client: openai.OpenAI) -> None:
         "max_input_tokens": 8192,
         "tokenizer": "cl100k_base",
         "space": "openai/text-embedding-3-small",
+        "unit_length": True,
         "input_types": [],
     }
 

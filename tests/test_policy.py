@@ -255,8 +255,13 @@ def test_breach(item: int | None, where: str) -> None:
 
 
 def test_last_breach() -> None:
-    """Of several breaches the last is told."""
-    error = refusal([attempt(MALFORMED, "one"), attempt(MALFORMED, "two")])
+    """Of several breaches the first of the last target is told."""
+    error = refusal(
+        [
+            Attempt(target, Fault(MALFORMED, message), [0])
+            for target, message in (("t0", "one"), ("t1", "two"), ("t1", "three"))
+        ]
+    )
 
     assert "gave a wrong answer: two." in error.message
 

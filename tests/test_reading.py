@@ -37,6 +37,14 @@ def test_one_problem_each_place() -> None:
     assert [("server.port", "is odd"), ("server", "is missing")] == problems(made)
 
 
+def test_warning() -> None:
+    """A warning has the line of its place, and is no problem."""
+    made = reading(text="a: 1\nserver:\n  port: 5")
+    made.warning(("server", "port"), "is odd")
+
+    assert ([(3, "is odd")], []) == ([(one.line, one.message) for one in made.warnings], problems(made))
+
+
 def test_shape() -> None:
     """A value in its shape is handed on with its defaults."""
     actual = reading().shape(ServerShape, {"port": 5}, ("server",))

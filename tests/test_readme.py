@@ -12,7 +12,9 @@ import pytest
 
 from gateway import errors, loading
 from gateway.cli import main
+from gateway.wire import INPUT_TYPES
 from providers import PROVIDERS
+from providers.base import LocalProvider, Provider
 from tests.gateway_process import KEY, GatewayProcess
 from tests.test_process import LOCAL
 
@@ -98,3 +100,35 @@ def test_providers() -> None:
     named = {name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)} - {"provider"}
 
     assert set(PROVIDERS) == named
+
+
+TOO_LONG = {"refuses": "refused", "obeys": "refused, as told", "cuts": "cut", "unknown": "not said"}
+
+
+def facts(provider: Provider | LocalProvider) -> list[str]:
+    """What the table has to say of a provider, behind what it reaches and its credentials."""
+    if isinstance(provider, LocalProvider):
+        return ["", "", "", "refused" if provider.batches else ""]
+    limits = provider.limits
+    amounts = {
+        "input" if limits.inputs == 1 else "inputs": limits.inputs,
+        "tokens": limits.request_tokens,
+        "bytes": limits.request_bytes,
+        "characters each": limits.input_chars,
+    }
+    takes = {"dimensions": provider.shortens, "token ids": provider.token_ids, "base64": provider.base64}
+    return [
+        ", ".join(f"{most:,} {unit}" for unit, most in amounts.items() if most) or "no limit known",
+        ", ".join(name for name, taken in takes.items() if taken),
+        ", ".join(role for role in INPUT_TYPES if role in provider.roles)
+        + (" (one is needed)" if provider.needs_role else ""),
+        TOO_LONG[provider.overlong],
+    ]
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_facts_of_providers(name: str) -> None:
+    """The table tells of each provider what its adapter knows: limits, fields, roles, and the habit with long texts."""
+    (row,) = (line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
+
+    assert facts(PROVIDERS[name]) == [cell.strip() for cell in row.split("|")[4:-1]]

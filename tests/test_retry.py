@@ -150,6 +150,19 @@ async def test_attempts_take_time(seconds: float, pauses: list[float]) -> None:
     assert pauses == await pauses_of(fault(THROTTLED, 1.0), within=4.0, seconds=seconds)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "patience", "pauses"),
+    [(30.0, 0.5, []), (30.0, 0.6, [0.5]), (0.1, 1.1, [0.5]), (0.1, 1.2, [0.5, 0.5]), (0.7, 1.2, [0.5])],
+)
+async def test_patience(seconds: float, patience: float, pauses: list[float]) -> None:
+    """Patience begins with the first failure, however long that took to come."""
+    time = FakeTime()
+    attempts = Attempts(fault(THROTTLED, 0.5), time=time, seconds=seconds)
+    await retry(time, 0.0).run(attempts, time.now + 3600, patience)
+
+    assert pauses == time.pauses
+
+
 @pytest.mark.parametrize("latest", [0.0, 1000.0])
 async def test_one_attempt_is_always_made(latest: float) -> None:
     """However late it is, one attempt is made."""

@@ -12,6 +12,7 @@ from gateway import role_rules
 from gateway.document import Document
 from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
+from providers import PROVIDERS
 from providers.base import InputType
 
 ALL = ("query", "document", "classification", "clustering", "similarity")
@@ -163,6 +164,6 @@ def test_prompt_that_cannot_be_told() -> None:
 )
 def test_needs(provider: str, facts: CatalogFacts | None, expected: bool) -> None:
     """A provider that has to be told has to be told for every model but those that know no input type."""
-    actual = role_rules.needs(provider, facts)
+    actual = role_rules.needs(PROVIDERS[provider], facts)
 
     assert expected is actual

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -199,9 +200,17 @@ def test_references_are_allowed(shape: str, key: str, kind: str) -> None:
 
 def test_providers_are_listed() -> None:
     """An editor offers every provider."""
-    own, _ = definition("TargetShape")["provider"]["anyOf"]
+    own = definition("TargetShape")["provider"]["anyOf"][0]["anyOf"][0]
 
     assert sorted(PROVIDERS) == own["enum"]
+
+
+@pytest.mark.parametrize("name", ["acme:ACME", "acme.embeddings.v2:_a1"])
+def test_providers_from_outside(name: str) -> None:
+    """An editor accepts a provider from outside."""
+    own = definition("TargetShape")["provider"]["anyOf"][1]["anyOf"][0]
+
+    assert re.match(own["pattern"], name)
 
 
 @pytest.mark.parametrize("word", ["writeOnly", '"format"'])

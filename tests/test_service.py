@@ -26,7 +26,7 @@ from tests.fakes.backends import DIMENSIONS, TOKENS_EACH, FakeBackend, failing, 
 from tests.fakes.clock import FakeTime
 from tests.fakes.counters import LetterCounter
 
-TEXTS = ["one text", "another", "one text"]
+TEXTS = ["one text", "another", "thirdly"]
 FAR = 1e9
 """Seconds on a clock that the event loop's own, by which tokens are counted in time, does not reach."""
 ANYONE = Caller("k1", "anyone", ("*",))
@@ -344,6 +344,101 @@ async def test_cut_items() -> None:
     result = await House(FakeBackend()).embed([cl100k().encode("x"), half])
 
     assert ([1], vector_of("good ")) == (result.cut_items, result.vectors[1])
+
+
+# ── equal inputs, inputs that are too long ────────────────────────────────────────────────────────────────────────
+
+
+async def test_equal_inputs() -> None:
+    """Equal inputs are sent once, and each gets its vector."""
+    backend = FakeBackend()
+    result = await House(backend).embed(["a", "b", "a", "a"])
+
+    assert ([["a", "b"]], vectors_of(["a", "b", "a", "a"])) == (backend.asked, result.vectors)
+
+
+async def test_equal_once_prompted() -> None:
+    """What counts is what would be sent: token ids that stand for the same text are equal."""
+    backend = FakeBackend()
+    whole, split = cl100k().encode("hello"), [cl100k().encode_single_token(letter) for letter in "hello"]
+    await House(backend).embed([whole, split])
+
+    assert [["hello"]] == backend.asked
+
+
+async def test_equal_input_is_named() -> None:
+    """A refusal names the first of equal inputs."""
+    house = House(FakeBackend(failing(FaultKind.REJECTED, "No.", item=1)))
+
+    assert "`input[2]` was refused" in (await house.refuses(["a", "a", "b", "b"])).message
+
+
+LONG = "aaaa bbb cc"
+"""Nine letters, each of which is a token."""
+
+
+def cutting(backend: FakeBackend, too_long: str, **fields: Any) -> House:
+    return House(backend, too_long=too_long, limits=Limits(input_tokens=4), normalize=True, **fields)
+
+
+async def test_truncate() -> None:
+    """The first part of an input that is too long stands for it, and the input is reported."""
+    backend = FakeBackend()
+    result = await cutting(backend, "truncate").embed(["a", LONG, "aaaa"])
+
+    assert ([["a", "aaaa"]], [1]) == (backend.asked, result.cut_items)
+
+
+async def test_average() -> None:
+    """All parts of an input that is too long make its vector: their mean by length, of length one."""
+    backend = FakeBackend(backends.twice_as_long)
+    result = await cutting(backend, "average").embed(["d", LONG])
+    parts = codec.matrix(vectors_of(["aaaa", "bbb", "cc"]))
+    mean = (4 * parts[0] + 3 * parts[1] + 2 * parts[2]) / 9
+
+    assert ([["d", "aaaa", "bbb", "cc"]], [1]) == (backend.asked, result.cut_items)
+    assert [pytest.approx(value, rel=1e-5) for value in mean / (mean**2).sum() ** 0.5] == codec.matrix(result.vectors)[
+        1
+    ].tolist()
+
+
+async def test_average_with_a_prompt() -> None:
+    """Each part has the prompt, whose tokens count for the limit and not for the mean."""
+    backend = FakeBackend()
+    house = cutting(backend, "average", prompts={"query": "Q {text}"}, input_types=["query"])
+    result = await house.embed([LONG], input_type="query")
+    parts = codec.matrix(vectors_of(["Q aaa", "Q a", "Q bbb", "Q cc"]))
+    mean = 3 * parts[0] + parts[1] + 3 * parts[2] + 2 * parts[3]
+
+    assert [["Q aaa", "Q a", "Q bbb", "Q cc"]] == backend.asked
+    assert [pytest.approx(value, rel=1e-5) for value in mean / (mean**2).sum() ** 0.5] == codec.matrix(
+        result.vectors
+    ).tolist()[0]
+
+
+async def test_all_parts_or_none() -> None:
+    """When one part of an input has no vector, the input has none either."""
+    house = cutting(FakeBackend(backends.failing_on("bbb", FaultKind.BROKEN)), "average")
+
+    assert errors.UpstreamError is type(await house.refuses([LONG]))
+
+
+async def test_parts_that_cancel_each_other_out() -> None:
+    """A mean that is no vector is a breach that names its input."""
+    opposite = FakeBackend(backends.always(1.0, *[0.0] * 7), backends.always(-1.0, *[0.0] * 7))
+    targets = [target("t0", opposite, limits=Limits(inputs=1))]
+    house = House(targets=targets, too_long="average", limits=Limits(input_tokens=4), normalize=True)
+
+    assert "for `input[1]`: the vector is all zeros" in (await house.refuses(["aaaa", "aaaa bbbb"])).message
+
+
+async def test_shortened_mean() -> None:
+    """A mean is shortened as any vector."""
+    whole = await cutting(FakeBackend(), "average", dimensions=CUT).embed([LONG])
+    short = await cutting(FakeBackend(), "average", dimensions=CUT).embed([LONG], dimensions=2)
+    beginning = codec.matrix(whole.vectors)[:, :2]
+
+    assert codec.unit_length(beginning).tolist() == codec.matrix(short.vectors).tolist()
 
 
 # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,6 @@ from gateway.document import Document
 from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
 from providers.base import Limits
-from providers.openai import OPENAI
 
 PUBLIC = "https://api.openai.com/v1"
 CL100K = CatalogFacts(tokenizer="cl100k_base")
@@ -150,12 +148,18 @@ def test_fields_of_the_gateway(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"),
-    [("wordllama", "wordllama"), ("models/x", "/etc/gateway/models/x"), ("/models/x", "/models/x")],
+    ("provider", "path", "expected"),
+    [
+        ("static", "wordllama", "wordllama"),
+        ("static", "models/x", "/etc/gateway/models/x"),
+        ("static", "/models/x", "/models/x"),
+        ("onnx", "models/x", "/etc/gateway/models/x"),
+        ("onnx", "wordllama", "/etc/gateway/wordllama"),
+    ],
 )
-def test_path(path: str, expected: str) -> None:
-    """A local model's folder starts at the routing file's; `wordllama` is no folder."""
-    actual = target(provider="static", path=path).path
+def test_path(provider: str, path: str, expected: str) -> None:
+    """A local model's folder starts at the routing file's; `wordllama` is no folder, but a static model's name."""
+    actual = target(provider=provider, path=path).path
 
     assert expected == actual
 
@@ -192,6 +196,9 @@ def test_local_models_have_no_wire(key: str) -> None:
         ({"provider": "static", "path": "x", "api_version": "1"}, "targets[0].api_version"),
         ({"provider": "static", "path": "x", "region": "eu"}, "targets[0].region"),
         ({"provider": "static", "path": "x", "project": "p"}, "targets[0].project"),
+        ({"provider": "onnx", "path": "x", "base_url": "http://h"}, "targets[0].base_url"),
+        ({"provider": "onnx", "path": "x", "max_concurrency": 64}, "targets[0].max_concurrency"),
+        ({"provider": "fastembed"}, "targets[0]"),
     ],
 )
 def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
@@ -201,10 +208,10 @@ def test_keys_of_the_other_kind(keys: dict[str, Any], place: str) -> None:
     assert [place] == actual
 
 
-def test_no_token_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_ids() -> None:
     """A provider that takes no token ids is not asked to."""
-    monkeypatch.setattr(target_rules, "PROVIDERS", {"openai": dataclasses.replace(OPENAI, token_ids=False)})
-    actual = problems({}, {"token_ids": True}, {"token_ids": False})
+    textual = {"provider": "voyage"}
+    actual = problems(textual, {**textual, "token_ids": True}, {**textual, "token_ids": False})
 
     assert [("targets[1].token_ids", "this provider takes no token ids")] == actual
 
@@ -336,8 +343,9 @@ def test_region(keys: dict[str, Any], expected: str) -> None:
         (VERTEX, "`project` and `region` are"),
         (VERTEX | {"region": "europe-west4"}, "`project` is"),
         (VERTEX | {"project": "p"}, "`region` is"),
-        (WATSONX | {"base_url": "https://cpd.h"}, "`project` is"),
+        (WATSONX | {"base_url": "https://cpd.h"}, "`project` or `space_id` is"),
         (WATSONX | {"project": "p"}, "`region` is"),
+        (WATSONX | {"space_id": "s"}, "`region` is"),
         ({"provider": "openai", "base_url": "https://{region}.h"}, "`region` is"),
     ],
 )
@@ -346,6 +354,46 @@ def test_what_a_provider_needs(keys: dict[str, Any], missing: str) -> None:
     actual = problems(keys)
 
     assert [("targets[0]", f"{missing} missing: {keys['provider']} is not reached without")] == actual
+
+
+def test_project_and_space() -> None:
+    """Of two places that a call can belong to only one is given."""
+    actual = problems(WATSONX | {"region": "us-south", "project": "p", "space_id": "s"})
+
+    assert [("targets[0].space_id", "stands beside `project`; give one of them")] == actual
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"api_key": "pa-1"}, "https://api.voyageai.com/v1"),
+        ({"api_key": "al-1"}, "https://ai.mongodb.com/v1"),
+        ({"api_key": "al-1", "base_url": "http://10.1.2.3"}, "http://10.1.2.3"),
+        ({}, "https://api.voyageai.com/v1"),
+    ],
+)
+def test_address_of_a_key(keys: dict[str, Any], expected: str) -> None:
+    """A key that belongs to another of the provider's addresses is sent there, unless the file names one."""
+    assert expected == target(provider="voyage", **keys).base_url
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, False),
+        ({"base_url": "http://127.0.0.1:8001"}, True),
+        ({"provider": "gemini"}, True),
+        ({"provider": "tei", "base_url": "http://127.0.0.1:8001"}, True),
+        ({"provider": "tei-embed", "base_url": "http://127.0.0.1:8001"}, False),
+        ({"provider": "together"}, True),
+        ({"provider": "vllm", "base_url": "http://127.0.0.1:8001"}, False),
+        ({"provider": "voyage", "base_url": "https://proxy.h/v1"}, False),
+        ({"provider": "static", "path": "wordllama"}, False),
+    ],
+)
+def test_may_cut(keys: dict[str, Any], expected: bool) -> None:
+    """A target may cut unless its provider refuses what is too long: by a switch anywhere, by itself only at home."""
+    assert expected is target(**keys).may_cut
 
 
 @pytest.mark.parametrize("provider", ["azure", "tei", "databricks"])
@@ -365,6 +413,16 @@ def test_no_proxy_for_a_region() -> None:
 
 
 # ── how much one call holds ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("provider", ["bedrock-titan", "bedrock-nova", "vertex"])
+def test_batches_of_one(provider: str) -> None:
+    """A provider whose call holds one input alone cannot be sent more."""
+    where = {"region": "eu-west-1", "project": "p", "api_key": "k"}
+    [found] = problems({"provider": provider, **where, "batch": {"inputs": 5}})
+
+    assert ("targets[0].batch.inputs", f"{provider} takes one input in a call, and no list") == found
+
 
 BATCHED = CatalogFacts.model_validate({"batch": {"inputs": 25, "tokens": 500, "bytes": "4KiB"}})
 
@@ -429,7 +487,8 @@ def test_counts_alike(facts: CatalogFacts | None, expected: bool) -> None:
         ({"provider": "tei", "base_url": "http://127.0.0.1:8001"}, True),
         ({"provider": "lmstudio", "base_url": "http://127.0.0.1:1234"}, False),
         ({"provider": "voyage"}, True),
-        ({"provider": "voyage", "base_url": "https://ai.mongodb.com/v1"}, False),
+        ({"provider": "voyage", "base_url": "https://ai.mongodb.com/v1"}, True),
+        ({"provider": "voyage", "base_url": "https://proxy.h/v1"}, False),
         ({"provider": "cohere"}, False),
         ({"provider": "cohere", "base64": True}, True),
     ],

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from providers.base import EngineError, LocalProvider
-from providers.codec import JSONError, Matrix, parse_json
+from providers.codec import Matrix
+from providers.local.folder import class_name, read_json, read_modules
 from providers.local.pooling import StaticEngine
 from providers.local.safetensors import Array, TensorFile, open_tensors
 from providers.local.vocabulary import Vocabulary, read_vocabulary
@@ -37,7 +38,7 @@ def load(path: str) -> StaticEngine:
     return _load_wordllama() if path == "wordllama" else _load_folder(Path(path))
 
 
-STATIC: Final = LocalProvider(name="static", load=load)
+STATIC: Final = LocalProvider("static", lambda model: load(model.path), built_in=frozenset({"wordllama"}))
 
 
 def _load_wordllama() -> StaticEngine:
@@ -74,7 +75,7 @@ def _load_folder(folder: Path) -> StaticEngine:
 
 
 def _model2vec(file: TensorFile, vocabulary: Vocabulary, config: Path) -> StaticEngine:
-    settings = _read_json(config)
+    settings = read_json(config)
     unit = settings.get("normalize", False) if isinstance(settings, dict) else None
     if not isinstance(unit, bool):
         raise EngineError(f"`{config}` must be a JSON object whose `normalize` is true or false")
@@ -90,31 +91,16 @@ def _model2vec(file: TensorFile, vocabulary: Vocabulary, config: Path) -> Static
     return StaticEngine(vocabulary, table, mapping=mapping, weights=weights, keep_unknown=False, unit=unit)
 
 
-def _static_module(modules: Path) -> tuple[Path, bool]:
+def _static_module(path: Path) -> tuple[Path, bool]:
     """The folder of the StaticEmbedding, and whether a Normalize follows it. Nothing else may: it would be left out."""
-    listed = _read_json(modules)
-    try:
-        kinds = [module["type"] for module in listed]
-        home = modules.parent / listed[0]["path"]
-    except (KeyError, IndexError, TypeError):
-        raise EngineError(f"`{modules}` is no list of modules, each with a `type` and a `path`") from None
-    for kind, wanted in zip(kinds, ("StaticEmbedding", "Normalize", None), strict=False):
-        package, _, name = str(kind).rpartition(".")
-        if not package.startswith("sentence_transformers.") or name != wanted:
+    modules = read_modules(path)
+    for (kind, _), wanted in zip(modules, ("StaticEmbedding", "Normalize", None), strict=False):
+        if wanted is None or class_name(kind) != wanted:
             raise EngineError(
-                f"`{modules}` has a module `{kind}`: "
+                f"`{path}` has a module `{kind}`: "
                 "only a StaticEmbedding, alone or with a Normalize after it, can be computed here"
             )
-    return home, len(kinds) == 2
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return parse_json(path.read_bytes())
-    except OSError as error:
-        raise EngineError(f"`{path}` cannot be read: {error.strerror}") from error
-    except JSONError as error:
-        raise EngineError(f"`{path}` is not JSON: {error}") from error
+    return modules[0][1], len(modules) == 2
 
 
 def _table(file: TensorFile, name: str, rows_needed: int) -> Matrix:

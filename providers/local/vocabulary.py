@@ -7,7 +7,7 @@ https://huggingface.co/docs/tokenizers/api/tokenizer
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,33 +48,56 @@ class Vocabulary:
     unknown: int | None
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
+@dataclass(frozen=True, slots=True)
+class TokenizerFile:
+    """A tokenizer that neither cuts nor pads, and what its file says."""
+
+    tokenizer: Tokenizer = field(repr=False)
+    description: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def unknown(self) -> int | None:
+        # Unigram models name their unknown token by id, all others by its text.
+        model = self.description["model"]
+        id_: int | None = model.get("unk_id")
+        return self.tokenizer.token_to_id(model["unk_token"]) if model.get("unk_token") else id_
+
+
+def read_tokenizer(path: Path) -> TokenizerFile:
+    try:
+        return tokenizer_of(path.read_bytes(), path)
+    except OSError as error:
+        raise EngineError(f"`{path}` cannot be read: {error.strerror}") from error
+
+
+def tokenizer_of(raw: bytes, path: Path) -> TokenizerFile:
+    """The tokenizer that `raw` describes, a file's content; `path` is for messages."""
     try:
         from tokenizers import Tokenizer
     except ImportError:
         raise EngineError(
-            'Static models need the package `tokenizers`: run `scripts/setup`, or `pip install ".[local]"` beside it'
+            f'`{path}` needs the package `tokenizers`: run `scripts/setup`, or `pip install ".[local]"` beside it'
         ) from None
     try:
-        raw = path.read_bytes()
         tokenizer = Tokenizer.from_buffer(raw)
         description = parse_json(raw)
-    except OSError as error:
-        raise EngineError(f"`{path}` cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise EngineError(f"`{path}` is no tokenizer that the installed `tokenizers` can read: {error}") from error
-    model, added = description["model"], [token["content"] for token in description.get("added_tokens", [])]
-    if model.get("dropout"):
+    if description["model"].get("dropout"):
         raise EngineError(f"`{path}`: its `dropout` would give a text another vector each time; set it to null")
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokens = tokenizer.get_vocab(with_added_tokens=True)
-    encode = _whole(tokenizer)
-    if _falls_into_words(description, tokens, added):
+    return TokenizerFile(tokenizer, description)
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    file = read_tokenizer(path)
+    added = [token["content"] for token in file.description.get("added_tokens", [])]
+    tokens = file.tokenizer.get_vocab(with_added_tokens=True)
+    encode = _whole(file.tokenizer)
+    if _falls_into_words(file.description, tokens, added):
         encode = ByWords(encode, tokens[SPACE], added)
-    # Unigram models name their unknown token by id, all others by its text.
-    unknown = tokens.get(model["unk_token"]) if "unk_token" in model else model.get("unk_id")
-    return Vocabulary(encode, max(tokens.values(), default=-1) + 1, unknown)
+    return Vocabulary(encode, max(tokens.values(), default=-1) + 1, file.unknown)
 
 
 def _whole(tokenizer: Tokenizer) -> Encode:
@@ -93,7 +116,7 @@ def _whole(tokenizer: Tokenizer) -> Encode:
     return encode
 
 
-def _falls_into_words(description: dict[str, Any], tokens: dict[str, int], added: Sequence[str]) -> bool:
+def _falls_into_words(description: Mapping[str, Any], tokens: dict[str, int], added: Sequence[str]) -> bool:
     """Whether a text's tokens are the tokens of its words, one after the other, whatever the text.
 
     So it is for Llama's kind of SentencePiece BPE, which sees a text as one piece with spaces written as `▁`:

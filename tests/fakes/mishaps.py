@@ -48,6 +48,7 @@ BROKEN: Final = "The server had an error while processing your request. Sorry ab
 
 # Status: what the envelope says unless told otherwise (type, code, message).
 ERRORS: Final[Mapping[int, tuple[str, str | None, str]]] = {
+    413: ("invalid_request_error", None, "Request entity too large."),
     400: ("invalid_request_error", None, "Invalid 'input[0]': input cannot be an empty string."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided: sk-upstr***************6789."),
     403: (
@@ -124,6 +125,18 @@ def _spoiled_item(at: int, spoil: Callable[[dict[str, Any]], object]) -> Behavio
     return Spoiled(lambda answer: spoil(answer["data"][at]))
 
 
+@dataclass(frozen=True, slots=True)
+class For:
+    """Goes wrong at the item of one text, in whatever request it comes; other requests are answered rightly."""
+
+    text: str
+    mishap: Callable[[int], Behaviour]
+
+    async def __call__(self, exchange: Exchange) -> None:
+        texts, bad = exchange.asked.texts, self.text.encode()
+        await (self.mishap(texts.index(bad)) if bad in texts else rightly)(exchange)
+
+
 def one_too_few() -> Behaviour:
     return Spoiled(lambda answer: answer["data"].pop())
 
@@ -178,6 +191,11 @@ def one_wrong_length(at: int = -1, length: int = 256) -> Behaviour:
 
 def null_embedding(at: int = 0) -> Behaviour:
     return _spoiled_item(at, lambda item: item.update(embedding=None))
+
+
+def null_number(at: int = 0) -> Behaviour:
+    """NaN as serde_json and orjson write it, for clients that want floats."""
+    return _spoiled_item(at, lambda item: item.update(embedding=[None, *item["embedding"].tolist()[1:]]))
 
 
 def bad_base64(at: int = 0, text: str = "no base64!") -> Behaviour:

@@ -5,6 +5,8 @@ Everything here is from the providers' references, not from the code under test.
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +21,7 @@ class Sample:
 
     `documented` are the fields at the top of a request's body. `endpoint` is what an endpoint has to have.
     `usage_header` names the header that tells the tokens; `tells_usage` is whether anything that can be trusted does.
+    `unit_length` is whether only the direction of a vector is told, and it is handed on in unit length.
     """
 
     answer: Callable[[Sequence[Wire], int | None], Any]
@@ -27,6 +30,7 @@ class Sample:
     endpoint: Mapping[str, str] = field(default_factory=dict)
     usage_header: str | None = None
     tells_usage: bool = True
+    unit_length: bool = False
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -91,6 +95,17 @@ def titan(vectors: Sequence[Wire], tokens: int | None) -> dict[str, Any]:
 
 def nova(vectors: Sequence[Wire], tokens: int | None) -> dict[str, Any]:
     return {"embeddings": [{"embedding": vector, "embeddingType": "TEXT"} for vector in vectors]}
+
+
+def perplexity(vectors: Sequence[Wire], tokens: int | None) -> dict[str, Any]:
+    """Eighths as signed bytes; what is no number, or no text that could hold them, stays what it is."""
+
+    def int8(vector: Wire) -> Wire:
+        if isinstance(vector, str) or not all(map(math.isfinite, vector)):
+            return vector
+        return base64.b64encode(bytes(int(value * 8) % 256 for value in vector)).decode()
+
+    return openai([int8(vector) for vector in vectors], tokens)
 
 
 def gemini(vectors: Sequence[Wire], tokens: int | None) -> dict[str, Any]:
@@ -235,6 +250,7 @@ SHAPED: Final[Mapping[str, Sample]] = {
     "vllm": Sample(with_id, numbered, OPENAI | VLLM, HOST),
     "llamacpp": Sample(openai, numbered, fields("input model encoding_format"), HOST),
     "lmstudio": Sample(openai, text, fields("model input"), HOST),
+    "perplexity": Sample(perplexity, typeless, fields("model input encoding_format dimensions"), unit_length=True),
     "snowflake": Sample(snowflake, flat, fields("text model"), {"base_url": "https://acme.snowflakecomputing.com"}),
 }
 NATIVE: Final[Mapping[str, Sample]] = {

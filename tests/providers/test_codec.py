@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,8 +76,8 @@ def test_no_numbers() -> None:
         '["a", "b"]',
         '["0.5"]',
         '[0.5, "0.5"]',
-        "[null]",
-        "[0.5, null]",
+        "[null, null, true]",
+        '[null, "0.5"]',
         "[[0.5]]",
         "[[0.5], 0.5]",
         "[[]]",
@@ -92,6 +93,11 @@ def test_no_list_of_numbers(body: str) -> None:
     """A list with an element that is no number is refused."""
     with pytest.raises(ValueError, match=r".+"):
         codec.vector_from_numbers(codec.parse_json(body.encode()))
+
+
+def test_null() -> None:
+    """A null is NaN, as some servers write it."""
+    assert vector(0.5, math.nan, 1) == codec.vector_from_numbers([0.5, None, 1])
 
 
 @pytest.mark.parametrize(("number", "infinity"), [(1e39, "inf"), (-1e39, "-inf"), (1.7e308, "inf")])
@@ -245,3 +251,20 @@ def test_merging_leaves_its_inputs(under: Object, over: Object) -> None:
 def test_merged(under: Object, over: Object, expected: Object) -> None:
     """Objects merge at every depth, anything else is replaced."""
     assert expected == codec.merged(under, over)
+
+
+# ── lengths and angles ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_norm() -> None:
+    """The Euclidean length, also of values whose squares are beyond float32."""
+    assert [5.0, 5e30] == pytest.approx([codec.norm(vector(3, 4)), codec.norm(vector(3e30, 4e30))])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [((1, 0), (2, 0), 1), ((1, 0), (0, 3), 0), ((1, 1), (-2, -2), -1), ((1, 0), (1, 1), 0.5**0.5), ((0, 0), (1, 0), 0)],
+)
+def test_cosine(left: tuple[float, ...], right: tuple[float, ...], expected: float) -> None:
+    """The cosine does not depend on the vectors' lengths; a zero vector has none, and counts as like nothing."""
+    assert expected == pytest.approx(codec.cosine(vector(*left), vector(*right)))

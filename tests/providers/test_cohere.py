@@ -161,7 +161,6 @@ def test_malformed(provider: Provider, payload: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("status", "message", "kind"),
     [
-        (400, "invalid request: total number of texts must be at most 96 - received 104", FaultKind.REJECTED),
         (400, "invalid request: valid input_type must be provided with the provided model", FaultKind.REJECTED),
         (400, "too many tokens: 600, maximum 512", FaultKind.REJECTED),
         (401, "Incorrect API key provided: ***********.", FaultKind.MISCONFIGURED),

@@ -100,7 +100,7 @@ def test_private_address(name: str, base_url: str, expected: str) -> None:
         ("mixedbread", Limits(inputs=256)),
         ("siliconflow", Limits(inputs=32)),
         ("dashscope", Limits(inputs=10)),
-        ("zhipu", Limits(inputs=64, request_tokens=8_000)),
+        ("zhipu", Limits(inputs=64)),
         ("volcengine", Limits(inputs=32)),
         ("qianfan", Limits(inputs=16)),
         ("cloudflare", Limits(inputs=100)),

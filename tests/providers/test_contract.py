@@ -30,6 +30,10 @@ VECTORS: Sequence[Wire] = [[0.5, -0.5], [0.25, 0.75], [1.0, 0.125]]
 INSIDE = [vector(0.5, -0.5), vector(0.25, 0.75), vector(1.0, 0.125)]
 
 
+def inside(name: str) -> list[bytes]:
+    return contract.unit_length(INSIDE) if SAMPLES[name].unit_length else INSIDE
+
+
 def size(name: str) -> int:
     """How many inputs the calls to a provider have here."""
     return min(len(VECTORS), REMOTE[name].limits.inputs or len(VECTORS))
@@ -126,6 +130,27 @@ def test_no_roles_by_themselves(name: str) -> None:
     assert [set()] * len(others) == [set(body(name, bare)) - set(body(name, other)) for other in others]
 
 
+SWITCHES = {"truncate", "truncation", "autoTruncate", "truncationMode"}
+
+
+def switches(value: Any) -> set[Any]:
+    """Every value of a switch against cutting, wherever in a body."""
+    if isinstance(value, list):
+        return set().union(*map(switches, value))
+    if not isinstance(value, dict):
+        return set()
+    return {value[name] for name in SWITCHES & set(value)}.union(*map(switches, value.values()))
+
+
+@EVERY
+def test_switch_against_cutting(name: str) -> None:
+    """Every call tells a provider not to cut what is too long, where it obeys, and none where it knows no such word."""
+    obeys = REMOTE[name].overlong == "obeys"
+    sent = [switches(body(name, call)) for call in calls(name)]
+
+    assert all((len(found) == 1 and found <= {False, "NONE"}) if obeys else not found for found in sent)
+
+
 @EVERY
 @pytest.mark.parametrize("layer", ["target", "client"])
 def test_no_null(name: str, layer: str) -> None:
@@ -205,7 +230,7 @@ def test_address(name: str) -> None:
 @EVERY
 def test_vectors(name: str) -> None:
     """An answer's vectors are read in the order of the inputs."""
-    assert INSIDE[: size(name)] == judged(name, answer(name))
+    assert inside(name)[: size(name)] == judged(name, answer(name))
 
 
 @pytest.mark.parametrize("name", BASE64)
@@ -222,7 +247,7 @@ def test_order_is_restored(name: str) -> None:
     payload = SAMPLES[name].answer(VECTORS, 5)
     payload["data"] = [payload["data"][place] for place in (2, 0, 1)]
 
-    assert INSIDE == judged(name, response(payload))
+    assert inside(name) == judged(name, response(payload))
 
 
 @pytest.mark.parametrize("name", INDEXED)
@@ -311,7 +336,7 @@ def test_not_finite_behind_base64(name: str) -> None:
 )
 def test_status(name: str, status: int, expected: FaultKind) -> None:
     """A status has its kind of fault, and the message is found in the provider's own shape."""
-    assert Fault(expected, "No.", status) == fault(name, SAMPLES[name].error("No."), status)
+    assert Fault(expected, "No.", status, divisible=status == 413) == fault(name, SAMPLES[name].error("No."), status)
 
 
 @EVERY

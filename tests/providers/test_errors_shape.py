@@ -158,8 +158,8 @@ def test_any_error_is_a_fault(payload: object, status: int) -> None:
     ],
 )
 def test_status(status: int, kind: FaultKind) -> None:
-    """Each status has its kind of fault."""
-    expected = Fault(kind, "No.", status)
+    """Each status has its kind of fault, and one of them is about the size of a batch."""
+    expected = Fault(kind, "No.", status, divisible=status == 413)
 
     assert expected == errors_shape.fault(response(envelope("No."), status))
 

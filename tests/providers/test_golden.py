@@ -416,7 +416,7 @@ ERRORS: Mapping[str, tuple[str, int, dict[str, str], str, FaultKind, str, float 
         400,
         {},
         '{"error":{"message":"Invalid model: x","type":null,"param":null,"code":400}}',
-        REJECTED,
+        MISCONFIGURED,
         "Invalid model: x",
         None,
     ),
@@ -569,11 +569,42 @@ ERRORS: Mapping[str, tuple[str, int, dict[str, str], str, FaultKind, str, float 
 }
 
 
-@pytest.mark.parametrize(("name", "status", "headers", "body", "kind", "message", "wait"), ERRORS.values(), ids=ERRORS)
-def test_error(
-    name: str, status: int, headers: dict[str, str], body: str, kind: FaultKind, message: str, wait: float | None
-) -> None:
-    """A failure is told by its status and the provider's words."""
-    expected = Fault(kind, message, status, wait)
+OVERSIZED = {
+    "openai 400, too many tokens",
+    "voyage 400, tokens",
+    "mistral 400",
+    "tei 422",
+    "dashscope 400",
+}
+"""Failures of all inputs of a call together."""
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_error(case: str) -> None:
+    """A failure is told by its status and the provider's words, and whether smaller batches may pass."""
+    name, status, headers, body, kind, message, wait = ERRORS[case]
+    expected = Fault(kind, message, status, wait, divisible=case in OVERSIZED)
 
     assert expected == provider(name).parse_error(Response(status, headers, body.encode()))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("openai", 400, "Invalid 'input': array length must be 2048 or less."),
+        ("openrouter", 400, "Invalid 'input': array length must be 2048 or less."),
+        ("cohere", 400, "invalid request: total number of texts must be at most 96 - received 104"),
+        ("jina", 422, "[RID: 1] Validation error: 'body -> x' Each input list can contain at most 512 items"),
+        ("jina", 400, "input length is larger than the largest allowed size 2048"),
+        ("gemini", 400, "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch"),
+        ("gemini", 400, "Request payload size exceeds the limit: 4194304 bytes"),
+        ("vertex", 400, "5 instance(s) is allowed per prediction. Actual: 6"),
+        ("tei-embed", 422, "batch size 33 > maximum allowed batch size 32"),
+        ("siliconflow", 413, "input batch size 473 > maximum allowed batch size 64"),
+    ],
+)
+def test_oversized(name: str, status: int, message: str) -> None:
+    """A batch refused for its size is told from one refused for an input."""
+    body = json.dumps({"error": {"message": message}}).encode()
+
+    assert Fault(REJECTED, message, status, divisible=True) == provider(name).parse_error(Response(status, {}, body))

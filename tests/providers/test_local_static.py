@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from providers.base import Embeddings, Engine, EngineError, Fault, FaultKind
 from providers.codec import Matrix, matrix
-from providers.local.static import STATIC
+from providers.local.static import STATIC, load
 from tests.providers.test_local_safetensors import bfloat16, write_tensors
 
 WORDS = ["[UNK]", "cat", "dog", "sat", "mat"]
@@ -75,7 +75,7 @@ def unit(vector: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def test_model2vec(tmp_path: Path, dtype: str) -> None:
     """A model2vec table of any type gives the float32 means of its rows."""
     table = TABLE.astype(dtype)
-    engine = STATIC.load(write_model(tmp_path, {"embeddings": table}, config={"normalize": False}))
+    engine = load(write_model(tmp_path, {"embeddings": table}, config={"normalize": False}))
 
     expected = [table[1], (table[1].astype(float) + table[2] + table[1]) / 3]
 
@@ -85,7 +85,7 @@ def test_model2vec(tmp_path: Path, dtype: str) -> None:
 
 def test_model2vec_of_bfloat16(tmp_path: Path) -> None:
     """A BF16 table, whose values here are exact in it, gives the same vectors as a float32 one."""
-    engine = STATIC.load(write_model(tmp_path, {"embeddings": bfloat16(TABLE)}, config={}))
+    engine = load(write_model(tmp_path, {"embeddings": bfloat16(TABLE)}, config={}))
 
     np.testing.assert_array_equal(vectors(engine, "dog mat"), [(TABLE[2] + TABLE[4]) / 2])
 
@@ -93,7 +93,7 @@ def test_model2vec_of_bfloat16(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tokenizer", [wordlevel(), unigram()])
 def test_model2vec_drops_unknown_tokens(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """A model2vec mean leaves unknown tokens out, whether the tokenizer names them by text or by id."""
-    engine = STATIC.load(write_model(tmp_path, {"embeddings": TABLE}, tokenizer=tokenizer, config={}))
+    engine = load(write_model(tmp_path, {"embeddings": TABLE}, tokenizer=tokenizer, config={}))
     answer = engine.embed(["cat bird dog"])
 
     assert isinstance(answer, Embeddings)
@@ -103,7 +103,7 @@ def test_model2vec_drops_unknown_tokens(tmp_path: Path, tokenizer: Tokenizer) ->
 
 def test_only_unknown_tokens(tmp_path: Path) -> None:
     """A text of unknown words is rejected by its position."""
-    answer = STATIC.load(write_model(tmp_path, {"embeddings": TABLE}, config={})).embed(["cat", "bird", "dog"])
+    answer = load(write_model(tmp_path, {"embeddings": TABLE}, config={})).embed(["cat", "bird", "dog"])
 
     assert isinstance(answer, Fault)
     assert (FaultKind.REJECTED, 1) == (answer.kind, answer.item)
@@ -114,7 +114,7 @@ def test_model2vec_with_mapping_and_weights(tmp_path: Path, integer: str) -> Non
     """A vocabulary-quantized model multiplies the row that a token maps to by the token's weight."""
     mapping, weights = np.array([0, 1, 0, 1, 1], integer), np.array([1, 2, 3, 0.5, 0], np.float64)
     tensors = {"embeddings": TABLE[1:3], "mapping": mapping, "weights": weights}
-    engine = STATIC.load(write_model(tmp_path, tensors, config={}))
+    engine = load(write_model(tmp_path, tensors, config={}))
 
     np.testing.assert_allclose(
         vectors(engine, "cat", "dog sat"), [TABLE[2] * 2, (TABLE[1] * 3 + TABLE[2] * 0.5) / 2], rtol=1e-6
@@ -123,7 +123,7 @@ def test_model2vec_with_mapping_and_weights(tmp_path: Path, integer: str) -> Non
 
 def test_model2vec_normalises_when_its_config_says_so(tmp_path: Path) -> None:
     """`normalize` of config.json makes unit length."""
-    engine = STATIC.load(write_model(tmp_path, {"embeddings": TABLE}, config={"normalize": True}))
+    engine = load(write_model(tmp_path, {"embeddings": TABLE}, config={"normalize": True}))
 
     np.testing.assert_allclose(vectors(engine, "cat dog"), [unit(TABLE[1] + TABLE[2])], rtol=1e-6)
 
@@ -133,14 +133,14 @@ def test_model2vec_is_told_by_its_tensor(tmp_path: Path) -> None:
     listed = modules(STATIC_EMBEDDING, NORMALIZE, path=".")
     path = write_model(tmp_path, {"embeddings": TABLE}, config={"normalize": False}, modules=listed)
 
-    np.testing.assert_array_equal(vectors(STATIC.load(path), "cat bird"), [TABLE[1]])
+    np.testing.assert_array_equal(vectors(load(path), "cat bird"), [TABLE[1]])
 
 
 def test_nothing_is_cut(tmp_path: Path) -> None:
     """A text beyond model2vec's 512 tokens is pooled to its end, whatever config.json and tokenizer.json say."""
     tokenizer = wordlevel()
     tokenizer.enable_truncation(512)
-    engine = STATIC.load(write_model(tmp_path, {"embeddings": TABLE}, tokenizer=tokenizer, config={"max_length": 512}))
+    engine = load(write_model(tmp_path, {"embeddings": TABLE}, tokenizer=tokenizer, config={"max_length": 512}))
     answer = engine.embed(["cat " * 600 + "dog " * 600])
 
     assert isinstance(answer, Embeddings)
@@ -151,14 +151,14 @@ def test_nothing_is_cut(tmp_path: Path) -> None:
 def test_model2vec_without_config(tmp_path: Path) -> None:
     """A model2vec folder needs its config.json: nothing else says whether vectors are of unit length."""
     with pytest.raises(EngineError, match=r"config.json` cannot be read"):
-        STATIC.load(write_model(tmp_path, {"embeddings": TABLE}))
+        load(write_model(tmp_path, {"embeddings": TABLE}))
 
 
 @pytest.mark.parametrize("config", [{"normalize": 1}, {"normalize": None}, [], None])
 def test_model2vec_with_a_strange_config(tmp_path: Path, config: object) -> None:
     """`normalize` is true, false or absent."""
     with pytest.raises(EngineError, match=r"config.json` must be a JSON object whose `normalize` is true or false"):
-        STATIC.load(write_model(tmp_path, {"embeddings": TABLE}, config=config))
+        load(write_model(tmp_path, {"embeddings": TABLE}, config=config))
 
 
 def test_config_that_is_not_json(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_config_that_is_not_json(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
 
     with pytest.raises(EngineError, match=r"config.json` is not JSON"):
-        STATIC.load(path)
+        load(path)
 
 
 @pytest.mark.parametrize(
@@ -183,14 +183,14 @@ def test_config_that_is_not_json(tmp_path: Path) -> None:
 def test_bad_mapping(tmp_path: Path, mapping: npt.NDArray[Any], message: str) -> None:
     """A mapping names a row of the table for every token."""
     with pytest.raises(EngineError, match=message):
-        STATIC.load(write_model(tmp_path, {"embeddings": TABLE, "mapping": mapping}, config={}))
+        load(write_model(tmp_path, {"embeddings": TABLE, "mapping": mapping}, config={}))
 
 
 @pytest.mark.parametrize("weights", [np.ones(4), np.ones((5, 1)), np.array([1, 1, np.nan, 1, 1])])
 def test_bad_weights(tmp_path: Path, weights: npt.NDArray[Any]) -> None:
     """Weights are a finite number for every token."""
     with pytest.raises(EngineError, match=r"model.safetensors`: `weights` h"):
-        STATIC.load(write_model(tmp_path, {"embeddings": TABLE, "weights": weights}, config={}))
+        load(write_model(tmp_path, {"embeddings": TABLE, "weights": weights}, config={}))
 
 
 # --- sentence-transformers ---
@@ -208,7 +208,7 @@ def test_sentence_transformers(tmp_path: Path, folder: str, kind: str) -> None:
     """A StaticEmbedding, at the root or in its own folder, keeps unknown tokens in its means."""
     write_model(tmp_path / folder, {"embedding.weight": TABLE})
     (tmp_path / "modules.json").write_text(json.dumps(modules(kind, path=folder)))
-    answer = STATIC.load(str(tmp_path)).embed(["cat bird dog"])
+    answer = load(str(tmp_path)).embed(["cat bird dog"])
 
     assert isinstance(answer, Embeddings)
     assert 3 == answer.prompt_tokens
@@ -219,7 +219,7 @@ def test_sentence_transformers_with_normalize(tmp_path: Path) -> None:
     """A Normalize after the StaticEmbedding makes unit length."""
     path = write_model(tmp_path, {"embedding.weight": TABLE}, modules=modules(STATIC_EMBEDDING, NORMALIZE))
 
-    np.testing.assert_allclose(vectors(STATIC.load(path), "cat dog"), [unit(TABLE[1] + TABLE[2])], rtol=1e-6)
+    np.testing.assert_allclose(vectors(load(path), "cat dog"), [unit(TABLE[1] + TABLE[2])], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_other_modules(tmp_path: Path, kinds: list[str], named: str, tensor: str
     path = write_model(tmp_path, {tensor: TABLE}, config={}, modules=modules(*kinds))
 
     with pytest.raises(EngineError, match=rf"modules.json` has a module `{named}`"):
-        STATIC.load(path)
+        load(path)
 
 
 @pytest.mark.parametrize("listed", [{}, [], None, [1], [{}], [{"type": "a"}], [{"type": "a", "path": 1}], "ab"])
@@ -249,13 +249,13 @@ def test_strange_modules(tmp_path: Path, listed: object) -> None:
     path = write_model(tmp_path, {"embedding.weight": TABLE}, modules=listed)
 
     with pytest.raises(EngineError, match=r"modules.json` is no list of modules"):
-        STATIC.load(path)
+        load(path)
 
 
 def test_sentence_transformers_without_modules(tmp_path: Path) -> None:
     """Without a modules.json nothing says whether vectors are of unit length, so the folder is refused."""
     with pytest.raises(EngineError, match=r"modules.json` is missing"):
-        STATIC.load(write_model(tmp_path, {"embedding.weight": TABLE}))
+        load(write_model(tmp_path, {"embedding.weight": TABLE}))
 
 
 # --- any folder ---
@@ -264,7 +264,7 @@ def test_sentence_transformers_without_modules(tmp_path: Path) -> None:
 def test_no_folder(tmp_path: Path) -> None:
     """A path to no folder is an error that says what a path may be."""
     with pytest.raises(EngineError, match=r"nowhere` is no folder; `path` is `wordllama` or the folder"):
-        STATIC.load(str(tmp_path / "nowhere"))
+        load(str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json"])
@@ -274,13 +274,13 @@ def test_missing_file(tmp_path: Path, missing: str) -> None:
     (tmp_path / missing).unlink()
 
     with pytest.raises(EngineError, match=rf"{missing}` cannot be read"):
-        STATIC.load(path)
+        load(path)
 
 
 def test_missing_tensor(tmp_path: Path) -> None:
     """A file without a table is an error that names what it holds."""
     with pytest.raises(EngineError, match=r"has no tensor `embedding.weight`; its tensors: `linear.weight`"):
-        STATIC.load(write_model(tmp_path, {"linear.weight": TABLE}, config={}))
+        load(write_model(tmp_path, {"linear.weight": TABLE}, config={}))
 
 
 @pytest.mark.parametrize("tensor", ["embeddings", "embedding.weight"])
@@ -289,14 +289,14 @@ def test_vocabulary_larger_than_the_table(tmp_path: Path, tensor: str) -> None:
     path = write_model(tmp_path, {tensor: TABLE[:4]}, config={}, modules=modules(STATIC_EMBEDDING))
 
     with pytest.raises(EngineError, match=rf"`{tensor}` has 4 rows, but the vocabulary asks for 5"):
-        STATIC.load(path)
+        load(path)
 
 
 @pytest.mark.parametrize("shape", [(15,), (5, 0), (0, 3), (5, 3, 1)])
 def test_no_table(tmp_path: Path, shape: tuple[int, ...]) -> None:
     """A tensor of another shape is no table."""
     with pytest.raises(EngineError, match="which is no table of vectors"):
-        STATIC.load(write_model(tmp_path, {"embeddings": np.ones(shape, np.float32)}, config={}))
+        load(write_model(tmp_path, {"embeddings": np.ones(shape, np.float32)}, config={}))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e16, -1e300])
@@ -306,13 +306,13 @@ def test_values_that_are_not_vectors(tmp_path: Path, value: float) -> None:
     table[3, 1] = value
 
     with pytest.raises(EngineError, match="`embeddings` holds a NaN or a value beyond 1e\\+15"):
-        STATIC.load(write_model(tmp_path, {"embeddings": table}, config={}))
+        load(write_model(tmp_path, {"embeddings": table}, config={}))
 
 
 def test_files_may_go_once_loaded(tmp_path: Path) -> None:
     """An engine keeps nothing of its files open or mapped: they may be overwritten in place."""
     path = write_model(tmp_path, {"embeddings": TABLE}, config={})
-    engine = STATIC.load(path)
+    engine = load(path)
     write_tensors(tmp_path / "model.safetensors", {"embeddings": TABLE + 1})
 
     np.testing.assert_array_equal(vectors(engine, "cat"), TABLE[1:2])
@@ -323,7 +323,7 @@ def test_files_may_go_once_loaded(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wordllama() -> Engine:
-    return STATIC.load("wordllama")
+    return load("wordllama")
 
 
 def wordllama_folder() -> Path:
@@ -385,7 +385,7 @@ def test_wordllama_is_never_imported() -> None:
     """Loading and embedding leave the root logger as it was, and wordllama unimported."""
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
-    STATIC.load("wordllama").embed(["a"])
+    load("wordllama").embed(["a"])
 
     assert before == (root.level, root.handlers)
     assert "wordllama" not in sys.modules
@@ -396,7 +396,7 @@ def test_wordllama_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
     with pytest.raises(EngineError, match=r"scripts/setup.*model2vec folder"):
-        STATIC.load("wordllama")
+        load("wordllama")
 
 
 def test_wordllama_without_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +406,7 @@ def test_wordllama_without_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
 
     with pytest.raises(EngineError, match=r"`weights/l2_supercat_256.safetensors`"):
-        STATIC.load("wordllama")
+        load("wordllama")
 
 
 def test_importing_needs_neither_tokenizers_nor_wordllama() -> None:
@@ -417,5 +417,5 @@ def test_importing_needs_neither_tokenizers_nor_wordllama() -> None:
 
 
 def test_the_provider_s_name() -> None:
-    """The routing file calls these engines `static`."""
-    assert "static" == STATIC.name
+    """The routing file calls these engines `static`, and one of their models `wordllama`."""
+    assert ("static", frozenset({"wordllama"}), False) == (STATIC.name, STATIC.built_in, STATIC.batches)

@@ -102,9 +102,9 @@ def test_answer(payload: object, expected: Embeddings) -> None:
         (b"", "the answer is not JSON"),
         ({"embedding": [0.1]}, "the answer has no list `embeddings`"),
         ({"error": "model 'x' not found"}, "the answer has no list `embeddings`"),
-        ({"embeddings": [[0.1, None]]}, "`embeddings[0]` is not a list of numbers"),
+        ({"embeddings": [[0.1, "0.2"]]}, "`embeddings[0]` is not a list of numbers"),
     ],
-    ids=["html", "empty", "legacy", "error", "null"],
+    ids=["html", "empty", "legacy", "error", "text"],
 )
 def test_malformed(payload: object, message: str) -> None:
     """An answer without vectors is malformed."""

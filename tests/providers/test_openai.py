@@ -19,7 +19,7 @@ def test_address() -> None:
 
 def test_limits() -> None:
     """Its limits are OpenAI's."""
-    assert Limits(inputs=2048, input_tokens=8192, request_tokens=300_000) == OPENAI.limits
+    assert Limits(inputs=2048, request_tokens=300_000) == OPENAI.limits
 
 
 def test_token_ids() -> None:

@@ -274,8 +274,8 @@ MALFORMED = {
         answer(item(0, "AAAA")),
         "`data[0].embedding` is neither base64 nor a list of numbers",
     ),
-    "nulls": (
-        answer(item(0, [0.5]), item(1, [0.5, None])),
+    "a boolean among numbers": (
+        answer(item(0, [0.5]), item(1, [0.5, True])),
         "`data[1].embedding` is neither base64 nor a list of numbers",
     ),
     "texts": (

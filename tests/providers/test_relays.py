@@ -65,7 +65,7 @@ def test_full_call(name: str, expected: dict[str, Any]) -> None:
     [
         ("openrouter", (Limits(), True, False)),
         ("github", (Limits(), False, True)),
-        ("aihubmix", (Limits(inputs=2048, request_tokens=300_000), False, False)),
+        ("aihubmix", (Limits(inputs=2048, request_tokens=300_000), True, False)),
         ("oneapi", (Limits(), False, False)),
     ],
 )

@@ -54,7 +54,7 @@ def test_prefix_of_infinity() -> None:
     ("name", "expected"),
     [
         ("tei", {**INPUT, "dimensions": 256, "encoding_format": "base64"}),
-        ("infinity", {**INPUT, "encoding_format": "base64"}),
+        ("infinity", {**INPUT, "user": "u-1", "encoding_format": "base64"}),
         ("vllm", {**INPUT, "dimensions": 256, "user": "u-1", "encoding_format": "base64"}),
         ("llamacpp", {**INPUT, "encoding_format": "base64"}),
         ("lmstudio", INPUT),
@@ -68,8 +68,8 @@ def test_full_call(name: str, expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("tei", (Limits(inputs=32, request_bytes=1_500_000), True, True)),
-        ("infinity", (Limits(inputs=2048), False, True)),
+        ("tei", (Limits(inputs=32, request_bytes=2_000_000), True, True)),
+        ("infinity", (Limits(inputs=2048, input_chars=122_880), False, True)),
         ("vllm", (Limits(), True, True)),
         ("llamacpp", (Limits(), True, True)),
         ("lmstudio", (Limits(), False, False)),
@@ -135,6 +135,6 @@ def test_errors(name: str, status: int, payload: object, expected: str) -> None:
 
 def test_plain_text() -> None:
     """A body too large for TEI is refused in plain words."""
-    expected = Fault(FaultKind.REJECTED, "length limit exceeded", 413)
+    expected = Fault(FaultKind.REJECTED, "length limit exceeded", 413, divisible=True)
 
     assert expected == BY_NAME["tei"].parse_error(Response(413, {}, b"length limit exceeded"))

@@ -52,9 +52,8 @@ def test_limits() -> None:
 
 
 def test_limit_of_body() -> None:
-    """A batch stays well below the 2 MB that a body may have."""
-    assert TEI_EMBED.limits.request_bytes is not None
-    assert 2_000_000 * 3 / 4 >= TEI_EMBED.limits.request_bytes
+    """A body has at most 2 MB."""
+    assert 2_000_000 == TEI_EMBED.limits.request_bytes
 
 
 @pytest.mark.parametrize("key", ["inputs", "truncate", "dimensions", "normalize"])
@@ -97,7 +96,6 @@ def test_malformed(payload: object, message: str) -> None:
     ("status", "message", "type_", "kind"),
     [
         (422, "Input validation error: `inputs` must have less than 512 tokens.", "Validation", FaultKind.REJECTED),
-        (413, "batch size 33 > maximum allowed batch size 32", "Validation", FaultKind.REJECTED),
         (400, "`inputs` cannot be empty", "Empty", FaultKind.REJECTED),
         (424, "No.", "Backend", FaultKind.OVERLOADED),
         (429, "Model is overloaded", "Overloaded", FaultKind.THROTTLED),

@@ -183,7 +183,7 @@ def test_malformed(payload: object, message: str) -> None:
 @BOTH
 def test_error(provider: Provider) -> None:
     """An error is read from Google's shape."""
-    message = "5 instance(s) is allowed per prediction. Actual: 6"
+    message = "The text content is empty."
     payload = {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}
 
     assert Fault(FaultKind.REJECTED, message, 400) == fault(provider, payload, 400)

@@ -47,9 +47,16 @@ def test_headers() -> None:
     assert expected == request(WATSONX, BARE, api_key=KEY, **PLACE).headers
 
 
+def test_deployment_space() -> None:
+    """A deployment space may stand in for the project."""
+    sent = body(WATSONX, BARE, region="us-south", space_id="s-1")
+
+    assert {"model_id": MODEL, "inputs": ["one", "two"], "space_id": "s-1"} == sent
+
+
 def test_needs() -> None:
-    """A call has to name its project."""
-    assert {"project"} == WATSONX.needs
+    """A call has to name one of them."""
+    assert {"project or space_id"} == WATSONX.needs
 
 
 def test_shortens() -> None:

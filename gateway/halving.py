@@ -1,0 +1,48 @@
+"""A batch that is refused for its size, or that one item spoils, is halved until the first bad item stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from gateway.together import together
+from providers.base import Fault
+
+_AnswerT = TypeVar("_AnswerT")
+Batch = Sequence[int]
+
+
+async def deliver(
+    batch: Batch, ask: Callable[[Batch], Coroutine[Any, Any, _AnswerT | Fault]]
+) -> list[tuple[Batch, _AnswerT | Fault]]:
+    """Runs that make up the batch, each with its answer, or with the fault that remains.
+
+    Only divisible faults are halved. Both halves are asked for; good ones are kept, and the first bad one is halved
+    again, until an item is bad alone: its fault names it, and comes before those of runs that were given up for it. So
+    one bad item costs at most 2·log2 n further calls. A batch that is just too large is delivered in pieces, and given
+    up once more than 2·log2 n of those calls were fruitless. Another fault ends it all, bad runs sharing that fault.
+    """
+    settled: list[tuple[Batch, _AnswerT | Fault]] = []
+    bad: list[tuple[Batch, Fault]] = []  # and still to be halved; the first one last
+    fruitless, most_fruitless = 0, 1 + 2 * (len(batch) - 1).bit_length()
+    runs = [batch]
+    ended_by: Fault | None = None
+    while True:
+        to_halve: list[tuple[Batch, Fault]] = []
+        for run, outcome in zip(runs, await together(map(ask, runs)), strict=True):
+            if not isinstance(outcome, Fault):
+                settled.append((run, outcome))
+            elif outcome.divisible and len(run) > 1:
+                to_halve.append((run, outcome))
+            else:
+                ended_by = replace(outcome, item=0) if outcome.divisible else outcome
+                settled.append((run, ended_by))
+            fruitless += isinstance(outcome, Fault)
+        bad += reversed(to_halve)
+        if ended_by is not None and not ended_by.divisible:
+            bad = [(run, replace(ended_by, item=None)) for run, _ in bad]
+        if ended_by is not None or not bad or fruitless > most_fruitless:
+            return [*settled, *reversed(bad)]
+        run, _ = bad.pop()
+        runs = [run[: len(run) // 2], run[len(run) // 2 :]]

@@ -1,0 +1,29 @@
+"""The tokens that an answer tells its client: of every input of the request, those that were sent only once included.
+
+Upstreams report what was sent. Where the request holds each of that equally often, the whole is a multiple of it, and
+as good as reported. Where some inputs are repeated and others are not, the report is shared out by counts: the sum is
+called counted if these are the model's own tokenizer's, and else an estimate, as it is where nothing was reported.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from gateway import admission
+from gateway.answers import UsageSource
+from gateway.planning import Plan
+from gateway.routing import Route
+from gateway.tokens import Counter
+
+
+async def total(reported: int | None, plan: Plan, route: Route, counter: Counter) -> tuple[int, UsageSource]:
+    """`reported` is the upstreams' sum for `plan.inputs`, None if one of them did not say."""
+    repeats = plan.repeats
+    if reported is not None and len(set(repeats)) == 1:
+        return reported * repeats[0], "reported"
+    counts = await admission.count(plan.inputs, counter)
+    tokens = sum(map(operator.mul, repeats, counts))
+    if reported is not None:
+        share = tokens / sum(counts) if tokens else sum(repeats) / len(repeats)  # nothing but blanks counts nothing
+        tokens = round(reported * share)
+    return tokens, "counted" if route.tokenizer_known and counter.exact else "estimated"
