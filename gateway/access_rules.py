@@ -78,8 +78,8 @@ def admin_key(reading: Reading, shape: AuthShape) -> str | None:
         name, key = "admin_key_file", reading.text_of(shape.admin_key_file, ("auth", "admin_key_file"))
     else:
         name, key = "admin_key", None if shape.admin_key is None else shape.admin_key.get_secret_value()
-    if key is not None and not re.fullmatch(r"[\x21-\x7e]*", key):
-        reading.problem(("auth", name), "must be printable ASCII without blanks: it is sent in a header")
+    if key is not None and (not re.fullmatch(r"[\x20-\x7e]*", key) or key != key.strip()):
+        reading.problem(("auth", name), "must be printable ASCII without blanks around it: it is sent in a header")
     return key
 
 

@@ -24,6 +24,7 @@ EXPOSED_HEADERS: Final = (
     "x-request-id",
     "openai-processing-ms",
     "server-timing",
+    *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
     "retry-after",
     "retry-after-ms",
     "x-should-retry",

@@ -1,4 +1,4 @@
-"""Who is calling: an `Authorization` header and the time become a `Caller`. It stores nothing and counts nothing.
+"""Keys and callers as values: what a key looks like, what is known of it, what its caller may do. It finds nothing.
 
 A key is `sk-gateway-`, 43 random base62 characters, and 6 more that are the CRC-32 of those 43: a mistyped key is
 refused without a look-up. Only the SHA-256 of a key is ever kept.
@@ -6,6 +6,7 @@ refused without a look-up. Only the SHA-256 of a key is ever kept.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import fnmatch
 import hashlib
@@ -13,13 +14,11 @@ import re
 import secrets
 import string
 import zlib
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.allowances import Grant
-from gateway.errors import Unauthenticated
 from gateway.inputs import quoted
 
 PREFIX: Final = "sk-gateway-"
@@ -27,12 +26,8 @@ RANDOM_LENGTH: Final = 43
 CHECKSUM_LENGTH: Final = 6
 _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{RANDOM_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
-_REMEMBERED: Final = 10_000
 _ONLY_STARS: Final = str.maketrans({"?": "[?]", "[": "[[]"})
 """Of fnmatch's characters only `*` means anything in a key's models."""
-
-Clock = Callable[[], float]
-"""Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,8 @@ class Caller(Grant):
     key_id: str
     name: str
     models: tuple[str, ...]
+    narrowed: tuple[str, ...] = ("*",)
+    """What a minted key leaves of its parent's models."""
 
     @classmethod
     def of(cls, record: KeyRecord) -> Caller:
@@ -65,7 +62,14 @@ class Caller(Grant):
         return cls(record.id, record.name, record.models, **granted)
 
     def may_use(self, alias: str) -> bool:
-        return any(fits(alias, pattern) for pattern in self.models)
+        return all(any(fits(alias, pattern) for pattern in patterns) for patterns in (self.models, self.narrowed))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a token does not count, in words that complete "it is not valid here: …"."""
+
+    reason: str
 
 
 def fits(alias: str, pattern: str) -> bool:
@@ -101,69 +105,29 @@ def key_hash(key: str) -> str:
 
 
 def bearer(authorization: str | None, api_key: str | None) -> str | None:
-    """The key of an `Authorization: Bearer` header, or else of Azure's `api-key`; None where neither holds one."""
-    if authorization is not None:
-        scheme, _, key = authorization.partition(" ")
-        if scheme.lower() == "bearer" and key.strip():
-            return key.strip()
-    return (api_key or "").strip() or None
+    """The key of an `Authorization` header, or else of Azure's `api-key`; None where neither holds one.
 
-
-class Authenticator:
-    """Finds the record of a key: those of the routing file first, then those of the store, remembered briefly.
-
-    `lookup` reads the store by SHA-256. What it finds is believed for `remember` seconds, so that a revocation
-    is seen within that time.
+    As with OpenAI, the key may also be the password of HTTP Basic, with any user or none.
     """
-
-    def __init__(
-        self,
-        records: Iterable[KeyRecord],
-        lookup: Callable[[str], Awaitable[KeyRecord | None]],
-        clock: Clock,
-        remember: float = 2.0,
-    ) -> None:
-        self._fixed = {record.sha256: record for record in records}
-        self._lookup = lookup
-        self._clock = clock
-        self._remember = remember
-        self._recent: OrderedDict[str, tuple[KeyRecord, float]] = OrderedDict()
-
-    async def caller(self, key: str | None) -> Caller:
-        """Raises Unauthenticated; the message does not tell an unknown key from a revoked or expired one."""
-        if key is None:
-            raise Unauthenticated(
-                "This request has no API key. Send one of this gateway's keys as `Authorization: Bearer sk-gateway-…`."
-            )
-        record = await self._record(key_hash(key)) if well_formed(key) else None
-        if record is None or not record.usable_at(self._clock()):
-            raise Unauthenticated(
-                f"The API key `{_masked(key)}` is not valid here: it is mistyped, expired, revoked, or not one of this "
-                f"gateway's keys, which start with `{PREFIX}`.",
-                code="invalid_api_key",
-            )
-        return Caller.of(record)
-
-    async def _record(self, sha256: str) -> KeyRecord | None:
-        fixed = self._fixed.get(sha256)
-        if fixed is not None:
-            return fixed
-        now = self._clock()
-        known = self._recent.get(sha256)
-        if known is not None and 0 <= now - known[1] < self._remember:  # a clock set back makes it forget
-            return known[0]
-        record = await self._lookup(sha256)
-        if record is None:
-            self._recent.pop(sha256, None)
-        else:  # an unknown key is not remembered: guesses must not push out the keys in use
-            self._recent[sha256] = (record, now)
-            self._recent.move_to_end(sha256)
-            while len(self._recent) > _REMEMBERED:
-                self._recent.popitem(last=False)
-        return record
+    scheme, _, shown = (authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        key = shown.strip()
+    elif scheme.lower() == "basic":
+        key = _password(shown.strip())
+    else:
+        key = ""
+    return key or (api_key or "").strip() or None
 
 
-def _masked(key: str) -> str:
+def _password(credentials: str) -> str:
+    """https://www.rfc-editor.org/rfc/rfc7617#section-2"""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2].strip()
+    except ValueError:
+        return ""
+
+
+def masked(key: str) -> str:
     """Enough of a key to recognise it, too little to use it."""
     if len(key) < 20:
         return "…"

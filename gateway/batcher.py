@@ -135,7 +135,7 @@ class Batcher:
             for waiting, vector in zip(batch, vectors, strict=True):
                 waiting.call.deliver(waiting.position, vector)
         elif len(batch) == 1:
-            batch[0].call.fail(replace(vectors, item=batch[0].position, divisible=False))  # it is alone already
+            batch[0].call.fail(replace(vectors, item=batch[0].position, divisible=False))  # no smaller one is left
             self._line.drop(batch[0].call)
         else:
             middle = len(batch) // 2

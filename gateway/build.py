@@ -6,26 +6,36 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 
-from gateway import assembly
-from gateway.admin import SHORTEST_ADMIN_KEY, Admin
+from gateway import assembly, entrance
+from gateway.admin import Admin
 from gateway.app import application
-from gateway.auth import Authenticator
+from gateway.books import Books, unkept
 from gateway.config import Config, ModelConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
+from gateway.entrance import Entrance
+from gateway.ledger import Ledger
+from gateway.limits import Limiter
+from gateway.logs import GATEWAY
 from gateway.middleware import Running
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
+from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.memory import MemoryLimits
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import RedisLink
 from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
@@ -37,20 +47,42 @@ class House:
     config: Config
     gateway: Gateway
     store: Store
+    entrance: Entrance
     upstream: Upstream
     engines: Engines
     running: Running
+    books: Books
+    state: StateWatch
 
     async def close(self) -> None:
+        """Settles and writes down what is left."""
         await self.engines.close()
         await self.upstream.close()
+        await self.books.limiter.settled()
+        await self.books.ledger.write()
         await self.store.close()
 
 
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
-    return House(config, gateway(config, upstream, engines), store(config), upstream, engines, Running())
+    trusted = entrance.trusted(config, upstream)
+    kept, on_loss = store(config), config.state.on_loss
+    books = Books(
+        Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time),
+        Ledger(kept, time.time),
+    )
+    return House(
+        config=config,
+        gateway=gateway(config, upstream, engines, books),
+        store=kept,
+        entrance=entrance.entrance(config, kept, trusted),
+        upstream=upstream,
+        engines=engines,
+        running=Running(),
+        books=books,
+        state=StateWatch(kept, on_loss),
+    )
 
 
 def _threads(workers: int) -> int | None:
@@ -58,16 +90,18 @@ def _threads(workers: int) -> int | None:
     return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
 
 
-def gateway(config: Config, upstream: Upstream, engines: Engines | None = None) -> Gateway:
-    """The routes with their backends, without the state that only callers need. Raises BuildError.
+def gateway(config: Config, upstream: Upstream, engines: Engines | None = None, books: Books | None = None) -> Gateway:
+    """The routes with their backends. Raises BuildError.
 
-    Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process.
+    Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process. Without books
+    nothing is written down.
     """
     made = routes(config.models, upstream, engines or Engines())
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: assembly.counter(route) for route in made},
         dispatcher=Dispatcher(retry(), _loop_clock),
+        books=books or unkept(time.time),
         random=random.random,
     )
 
@@ -83,10 +117,11 @@ def retry() -> Retry:
 
 
 def store(config: Config) -> Store:
-    """Raises StoreError where the state cannot be used at all."""
-    if config.state.file is not None:
-        return EmbeddedStore(config.state.file)
-    raise NotImplementedError
+    """Raises StoreError where the state cannot be used at all; a Redis is not connected to before it is asked."""
+    state = config.state
+    if state.file is not None:
+        return EmbeddedStore(state.file)
+    return RedisStore(RedisLink(Address.of(state.url or "", state.password), state.ca_file))
 
 
 def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Starlette:
@@ -95,15 +130,18 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        with until_stopped or nullcontext():
-            yield
+        await house.state.look()
+        async with _beside(house.state.run(), house.books.ledger.run()):
+            with until_stopped or nullcontext():
+                yield
         await house.close()
 
     endpoints = Endpoints(
         gateway=house.gateway,
-        authenticator=Authenticator(house.config.keys, house.store.find_key, time.time),
+        authenticator=house.entrance.authenticator,
         usage_store=house.store,
         running=house.running,
+        state=house.state,
         max_body=server.max_body,
         timeout=server.timeout,
         expose_targets=server.expose_targets,
@@ -113,11 +151,27 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
 
 def _admin(house: House) -> Admin | None:
-    """A short key can be guessed: with one there is no /admin, as without any."""
-    key = house.config.admin_key
-    if key is None or len(key) < SHORTEST_ADMIN_KEY:
-        return None
-    return Admin(house.store, key, house.config.keys, house.config.teams.keys())
+    guard = house.entrance.admin_guard
+    return Admin(house.store, guard, house.config.keys, house.config.teams.keys()) if guard.is_open else None
+
+
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What runs in the background until this is left."""
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(_tell)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        GATEWAY.error("what runs in the background has failed; restart the gateway", exc_info=task.exception())
 
 
 def _loop_clock() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import urllib.parse
@@ -93,6 +94,36 @@ def http_url(url: str) -> str:
     if url.rstrip("/").endswith("/embeddings"):
         raise ValueError("must end before `/embeddings`, which the gateway adds itself")
     return url
+
+
+def jwks_url(url: str) -> str:
+    """Whoever can change what comes from there can sign any token, so it has to come over TLS."""
+    if not (re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?(\?[^\s#]*)?", url) and _has_address(url)):
+        raise ValueError("must be an https:// URL without credentials or fragment")
+    if url.startswith("http:") and not _is_loopback(urllib.parse.urlsplit(url).hostname or ""):
+        raise ValueError("must be https://, unless it is on this machine")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("must be an address or a network like 10.0.0.0/8, without bits behind its length") from None
+    return text
+
+
+def leeway(seconds: float) -> float:
+    if seconds > 300:
+        raise ValueError("must be at most 5m: tokens would outlive their end by so much")
+    return seconds
 
 
 def proxy_url(url: str) -> str:

@@ -18,7 +18,7 @@ from gateway.commands.common import FILE, config_option, fail, load, with_store
 from gateway.commands.keys import keys_group
 from gateway.commands.probe import probe
 from gateway.commands.usage import usage
-from gateway.config import Config
+from gateway.config import UNSHARED, Config
 from gateway.errors import GatewayError
 from gateway.record import Record
 from gateway.store import StoreError
@@ -43,6 +43,8 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
     given = {"host": host, "port": port, "workers": workers}
     server = loaded.server.model_copy(update={name: value for name, value in given.items() if value is not None})
     loaded = dataclasses.replace(loaded, server=server)
+    if loaded.counts_apart:
+        fail(f"--workers {server.workers}: {UNSHARED}.")
     try:
         with serving.listen(server.host, server.port) as listener:
             serving.serve(loaded, listener, announce=lambda: _announce(loaded, serving.url(listener)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
+from gateway.claims import Issuer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
@@ -16,6 +17,12 @@ from gateway.schema import ServerShape
 from providers.aws_signature import AwsKeys
 from providers.base import InputType, Limits
 from providers.token_grants import Grant
+
+OnLoss = Literal["allow", "deny"]
+UNSHARED: Final = (
+    "several workers over SQLite would each count limits for themselves; keep the state in Redis (`state.url`), "
+    "or allow it with `state.allow_unshared: true`"
+)
 
 
 class ConfigError(Exception):
@@ -38,7 +45,7 @@ class StateConfig:
     url: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
-    on_loss: Literal["allow", "deny"] = "allow"
+    on_loss: OnLoss = "allow"
     allow_unshared: bool = False
 
 
@@ -117,8 +124,17 @@ class Config:
     keys: tuple[KeyRecord, ...]
     """Those that the routing file lists."""
     teams: Mapping[str, Team]
+    issuers: tuple[Issuer, ...]
+    """Identity providers whose tokens are taken."""
     admin_key: str | None = field(repr=False)
+    signing_key: bytes | None = field(repr=False)
+    """The secret that minted keys are signed with."""
     models: tuple[ModelConfig, ...]
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()
     """What is right, but should be known, each with its place in the file."""
+
+    @property
+    def counts_apart(self) -> bool:
+        """Whether workers would each count for themselves though nobody has said that they may: see UNSHARED."""
+        return self.server.workers > 1 and self.state.file is not None and not self.state.allow_unshared

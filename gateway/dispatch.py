@@ -52,6 +52,13 @@ class Delivery:
     tokens: int | None = 0
     targets: list[str] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    charged: set[int] = field(default_factory=set)
+    """Positions that an upstream may have billed without delivering them."""
+
+    @property
+    def spent(self) -> list[int]:
+        """Positions that an upstream may have billed."""
+        return [place for place, vector in enumerate(self.vectors) if vector is not None or place in self.charged]
 
     @property
     def missing(self) -> list[int]:
@@ -114,6 +121,8 @@ class Dispatcher:
         for batch, outcome in chain.from_iterable(outcomes):
             if isinstance(outcome, Fault):
                 faults.append(outcome)
+                if TABLE[outcome.kind].charged:
+                    delivery.charged.update(batch)
                 origins = [job.plan.origins[position] for position in batch]
                 delivery.attempts.append(Attempt(target.name, outcome, origins))
                 continue

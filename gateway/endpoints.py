@@ -11,15 +11,17 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, listing, reports
+from gateway import bodies, listing, origin, reports
 from gateway.answers import Result, nugen_body, result_body
-from gateway.auth import Authenticator, Caller, bearer
+from gateway.auth import Caller, bearer
+from gateway.authentication import Authenticator
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
 from gateway.record import Record
 from gateway.routing import Route
 from gateway.service import Gateway
+from gateway.state_watch import StateWatch
 from gateway.store import UsageStore
 from gateway.wire import EmbeddingsRequest, parse_request
 from providers import codec
@@ -35,6 +37,7 @@ class Endpoints:
     authenticator: Authenticator
     usage_store: UsageStore
     running: Running
+    state: StateWatch
     max_body: int
     timeout: float
     expose_targets: bool
@@ -78,9 +81,10 @@ class Endpoints:
     async def _caller(self, request: Request, *, azure: bool = False) -> Caller:
         headers = request.headers
         record = _record(request)
+        self.state.require()
         with record.timing("auth"):
             key = bearer(headers.get("authorization"), headers.get("api-key") if azure else None)
-            caller = await self.authenticator.caller(key)
+            caller = await self.authenticator.caller(key, origin.source(request))
         record.key = caller.name
         return caller
 
@@ -138,9 +142,11 @@ class Endpoints:
         return _json({"status": "live"})
 
     async def ready(self, request: Request) -> Response:
-        """False while draining, so that a balancer sends its next requests elsewhere."""
+        """False while draining or without the state, so that a balancer sends its next requests elsewhere."""
         if self.running.draining:
             return _json({"status": "draining"}, 503)
+        if not self.state.ready:
+            return _json({"status": "state unavailable"}, 503)
         return _json({"status": "ready"})
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.document import Path
 
-_UNIONS: Final = frozenset({"client_extra", "credentials", "expires"})
+_UNIONS: Final = frozenset({"audience", "client_extra", "credentials", "expires"})
 """Keys with alternatives: pydantic puts an alternative's name into the path behind them."""
 
 _SENTENCES: Final[Mapping[str, str]] = {

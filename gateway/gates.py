@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import quote
 
 from gateway import errors
 from gateway.allowances import NANOS, Budget, Rates, Team
@@ -17,6 +18,8 @@ Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
 MINUTE: Final = 60.0
 BUSY_SECONDS: Final = 1.0
 """How long a caller with too many requests at a time is told to wait: nobody knows when one of them ends."""
+TOLERANCE: Final = 1e-6
+"""Of a token: what rounding may lack after a caller has waited as long as it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Gate:
         return f"{self.kind}:{self.subject}"
 
     @property
+    def refills(self) -> bool:
+        """Whether it is a bucket, which fills up again by itself."""
+        return self.kind in ("requests", "tokens")
+
+    @property
     def whose(self) -> str:
         """In a client's words."""
         kind = self.subject.partition(":")[0]
@@ -58,6 +66,27 @@ class Standing:
     wait: float | None = None
 
 
+def standing(gate: Gate, left: float, fits: bool, taken: bool, now: float) -> Standing:
+    """Of a gate that had so much left when a request came; `now` is in seconds since the epoch."""
+    wait = None if fits else _wait(gate, left, now)
+    left -= gate.amount if taken else 0
+    return Standing(math.floor(left + TOLERANCE), _reset(gate, left, now), wait)
+
+
+def _wait(gate: Gate, left: float, now: float) -> float:
+    if gate.kind == "concurrent":
+        return BUSY_SECONDS
+    if gate.refills:
+        return math.inf if gate.amount > gate.limit else (gate.amount - left) * MINUTE / gate.limit
+    return math.inf if gate.ends is None else max(0.0, gate.ends - now)
+
+
+def _reset(gate: Gate, left: float, now: float) -> float:
+    if gate.refills:
+        return max(0.0, (gate.limit - left) * MINUTE / gate.limit)
+    return 0.0 if gate.ends is None else max(0.0, gate.ends - now)
+
+
 def of_request(
     caller: Caller, route: Route, teams: Mapping[str, Team], tokens: int, nanos: int, now: float
 ) -> list[Gate]:
@@ -67,7 +96,8 @@ def of_request(
     gates = [*_of_rates(key, caller.rates, tokens), *_of_rates(model, route.rates, tokens)]
     for pattern, rates in caller.model_rates.items():
         if fits(route.alias, pattern):
-            gates += _of_rates(f"key-model:{caller.key_id}:{pattern}:{route.alias}", rates, tokens)
+            subject = ":".join(quote(part, safe="") for part in (caller.key_id, pattern, route.alias))
+            gates += _of_rates(f"key-model:{subject}", rates, tokens)
     gates += _of_budget(key, caller.budget, tokens, nanos, now)
     if team is not None:
         gates += _of_rates(f"team:{caller.team}", team.rates, tokens)

@@ -20,9 +20,9 @@ WRITE_SECONDS: Final = 1.0
 
 
 class Ledger:
-    """`clock` is in seconds since the epoch."""
+    """`clock` is in seconds since the epoch; without a `store` nothing is kept."""
 
-    def __init__(self, store: UsageStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: UsageStore | None, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._sums: dict[UsageKey, Usage] = {}
@@ -30,6 +30,8 @@ class Ledger:
         self._failing = False
 
     def add(self, caller: Caller, model: str, usage: Usage) -> None:
+        if self._store is None:
+            return
         day = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC).date().isoformat()
         key = UsageKey(day, caller.key_id, caller.name, caller.team or "", model)
         self._sums.setdefault(key, Usage()).add(usage)
@@ -42,6 +44,8 @@ class Ledger:
 
     async def write(self) -> None:
         """What a home did not take stays for the next time, under the same name, so that nothing counts twice."""
+        if self._store is None:
+            return
         try:
             if self._batch is not None:
                 await self._store.add_usage(*self._batch)

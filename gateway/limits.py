@@ -10,17 +10,17 @@ import contextlib
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from gateway import gates
 from gateway.allowances import Team
 from gateway.auth import Caller
+from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
 from gateway.gates import Gate, Standing
 from gateway.routing import Route
 from gateway.store import LimitStore
 
-OnLoss = Literal["allow", "deny"]
 LEASE_SECONDS: Final = 5.0
 """How long a reservation outlives the deadline of its request, should the process die and never settle it."""
 

@@ -8,8 +8,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import access_rules, advice, checks, model_rules, model_shape, schema
-from gateway.config import Config, ConfigError, ModelConfig
+from gateway import access_rules, advice, checks, identity_rules, model_rules, model_shape, schema
+from gateway.config import UNSHARED, Config, ConfigError, ModelConfig
 from gateway.document import Path, parse
 from gateway.reading import Reading
 
@@ -45,15 +45,20 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     for model in models:
         for path, message in advice.of(model, reading.find):
             reading.warning(path, message)
-    return Config(
+    config = Config(
         server=file.server,
         state=access_rules.state(reading, file.state),
         keys=access_rules.keys(reading, file.auth.keys, file.teams),
         teams=access_rules.teams(reading, file.teams),
+        issuers=identity_rules.issuers(reading, file.auth, file.teams),
         admin_key=access_rules.admin_key(reading, file.auth),
+        signing_key=identity_rules.signing_key(reading, file.auth),
         models=tuple(models),
         is_embedded_default=is_embedded_default,
     )
+    if config.counts_apart:
+        reading.problem(("server", "workers"), UNSHARED)
+    return config
 
 
 def _models(reading: Reading, values: object) -> list[ModelConfig]:

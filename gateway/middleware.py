@@ -102,6 +102,8 @@ class RequestFrame:
                 )
 
     def _add_headers(self, headers: MutableHeaders, record: Record) -> None:
+        for name, value in record.headers.items():
+            headers.setdefault(name, value)  # an error knows better
         headers["x-request-id"] = record.request_id
         headers["openai-processing-ms"] = str(round(record.elapsed * 1000))
         headers["server-timing"] = record.server_timing()

@@ -14,10 +14,11 @@ from providers.base import Fault, FaultKind
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often to try again at the same target, and whether another target may help."""
+    """How often to try again at the same target, whether another may help, and whether it may be billed anyway."""
 
     retries: int
     next_target: bool
+    charged: bool = False
 
 
 TABLE: Final[Mapping[FaultKind, Verdict]] = {
@@ -26,9 +27,9 @@ TABLE: Final[Mapping[FaultKind, Verdict]] = {
     FaultKind.THROTTLED: Verdict(retries=2, next_target=True),
     FaultKind.OVERLOADED: Verdict(retries=2, next_target=True),
     FaultKind.NO_SLOT: Verdict(retries=0, next_target=True),
-    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True),
-    FaultKind.BROKEN: Verdict(retries=1, next_target=True),
-    FaultKind.MALFORMED: Verdict(retries=0, next_target=True),
+    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True, charged=True),
+    FaultKind.BROKEN: Verdict(retries=1, next_target=True, charged=True),
+    FaultKind.MALFORMED: Verdict(retries=0, next_target=True, charged=True),
     FaultKind.EXHAUSTED: Verdict(retries=0, next_target=True),
 }
 

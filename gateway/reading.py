@@ -50,12 +50,19 @@ class Reading:
 
     def text_of(self, text: str, path: Path) -> str | None:
         """What a file of the configuration holds, stripped; or None and a problem."""
+        content = self.bytes_of(text, path)
         try:
-            return self.file(text).read_text("utf-8").strip()
-        except OSError as error:
-            self.problem(path, f"cannot be read: {error.strerror}")
+            return None if content is None else content.decode().strip()
         except UnicodeDecodeError:
             self.problem(path, "is not UTF-8 text")
+            return None
+
+    def bytes_of(self, text: str, path: Path) -> bytes | None:
+        """What a file of the configuration holds, as it is; or None and a problem."""
+        try:
+            return self.file(text).read_bytes()
+        except OSError as error:
+            self.problem(path, f"cannot be read: {error.strerror}")
         except ValueError:  # a null character
             self.problem(path, "is not a file's name")
         return None

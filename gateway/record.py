@@ -26,6 +26,10 @@ class Record:
     metadata: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What any answer to this request tells, errors too."""
+    shadowed: Sequence[str] = ()
+    """Shadow limits that would have refused it."""
 
     @contextmanager
     def timing(self, step: str) -> Iterator[None]:
@@ -62,6 +66,7 @@ class Record:
                 {"target": attempt.target, "fault": attempt.fault.kind, "status": attempt.fault.status}
                 for attempt in self.attempts
             ],
+            "shadowed": list(self.shadowed),
             "metadata": dict(self.metadata),
             "error": self.error,
         }

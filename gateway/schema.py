@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway import checks
 from gateway.access_shape import GrantShape, PlainName, TeamShape
+from gateway.identity_shape import JwtShape
 from gateway.model_shape import ModelName, ModelShape, inside
 from gateway.quantities import Duration, Size
 from gateway.shape import Shape
@@ -34,6 +35,8 @@ class ServerShape(Shape):
     """Whether answers and model lists name the target and its provider."""
     cors_origins: list[Annotated[str, AfterValidator(checks.origin)]] = []
     """Origins of web pages that may call the gateway; `*` for any."""
+    trusted_proxies: list[Annotated[str, AfterValidator(checks.network)]] = []
+    """Networks of the balancers in front, like 10.0.0.0/8, whose `X-Forwarded-For` is believed."""
 
 
 class StateShape(Shape):
@@ -63,8 +66,14 @@ class AuthShape(Shape):
     """The key to /admin; without one, or with one of less than 16 characters, there is no /admin."""
     admin_key_file: str | None = None
     """A file that holds it."""
+    signing_key_file: str | None = None
+    """A file of at least 32 secret bytes, taken as they are, which `gateway keys mint` signs with."""
+    default_models: list[str] = []
+    """Models that a token may use which does not say; `*` stands for any characters."""
     keys: list[KeyShape] = []
     """Keys kept in this file by their hash; more live in the state."""
+    jwt: list[JwtShape] = []
+    """Identity providers whose bearer tokens are taken."""
 
 
 class FileShape(Shape):

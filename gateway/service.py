@@ -10,6 +10,7 @@ from gateway import admission, contract, planning, policy, usage
 from gateway.admission import Admitted
 from gateway.answers import Result
 from gateway.auth import Caller
+from gateway.books import Books
 from gateway.dimensions import Length
 from gateway.dispatch import Dispatcher, Job
 from gateway.errors import UpstreamTimeout
@@ -29,6 +30,7 @@ class Gateway:
     routes: Routes
     counters: Mapping[str, Counter]
     dispatcher: Dispatcher
+    books: Books
     random: Callable[[], float]
 
     async def embed(self, request: EmbeddingsRequest, caller: Caller, deadline: float, record: Record) -> Result:
@@ -37,22 +39,27 @@ class Gateway:
         `deadline` is on the event loop's clock; `record` is told what happens.
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
-        request.check_space(route.space)
-        role = route.role(input_type)
-        length = route.dimensions.resolve(request.dimensions)
-        route.check_extra(request.extra)
         counter = self.counters[route.tokenizer]
-        with record.timing("tokens"):
-            admitted = await _admitted(request, role, route, counter, deadline)
-        plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
-        job = _job(request, role, plan, length)
-        with record.timing("upstream"):
-            delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
-        record.targets, record.attempts = delivery.targets, delivery.attempts
-        if delivery.complete is None:
-            raise policy.refusal(delivery.attempts)
-        vectors = _merged(delivery.complete, plan, length)
-        tokens, source = await usage.total(delivery.tokens, plan, route, counter)
+        with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
+            request.check_space(route.space)
+            role = route.role(input_type)
+            length = route.dimensions.resolve(request.dimensions)
+            route.check_extra(request.extra)
+            with record.timing("tokens"):
+                admitted = await _admitted(request, role, route, counter, deadline)
+            plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
+            with record.timing("limits"):
+                await entry.reserve(plan, deadline)
+            with record.timing("upstream"):
+                job = _job(request, role, plan, length)
+                delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
+            record.targets, record.attempts = delivery.targets, delivery.attempts
+            if delivery.complete is None:
+                await entry.charge(None, plan, delivery.spent)
+                raise policy.refusal(delivery.attempts)
+            await entry.charge(delivery.tokens, plan)
+            vectors = _merged(delivery.complete, plan, length)
+            tokens, source = await usage.total(delivery.tokens, plan, route, counter)
         record.tokens = tokens
         return Result(
             model=request.model,

@@ -87,10 +87,10 @@ def test_admin_key(tmp_path: pathlib.Path, auth: str) -> None:
     assert "s3cret" == loaded(tmp_path, f"auth: {{{auth}}}").admin_key
 
 
-@pytest.mark.parametrize("key", ["two words", "schlüssel", '"a\\tb"'])
+@pytest.mark.parametrize("key", ["' key'", "'key '", "schlüssel", '"a\\tb"'])
 def test_admin_key_that_no_header_holds(tmp_path: pathlib.Path, key: str) -> None:
     """An admin key that could never be sent is told at the start, without being told."""
-    message = "must be printable ASCII without blanks: it is sent in a header"
+    message = "must be printable ASCII without blanks around it: it is sent in a header"
 
     assert [("auth.admin_key", message)] == problems(tmp_path, f"auth: {{admin_key: {key}}}")
 

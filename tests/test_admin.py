@@ -47,7 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         tmp_path_factory.mktemp("admin"),
         MODELS,
         server=f"cors_origins: ['{ORIGIN}']",
-        auth=f"admin_key: {ADMIN_KEY}",
+        access=f"admin_key: {ADMIN_KEY}",
         keys=f"- {{name: team/ci, sha256: {key_hash(new_key())}}}",
         sections="teams: {search: {limits: {rpm: 1000}}}",
     ) as process:
@@ -287,7 +287,7 @@ def test_without_an_admin_key(gateway: GatewayProcess, method: str, path: str) -
 def test_with_a_short_admin_key(tmp_path: pathlib.Path) -> None:
     """Nor has one whose admin key could be guessed."""
     short = "x" * 15
-    with GatewayProcess(tmp_path, MODELS, auth=f"admin_key: {short}") as running, running.client(short) as client:
+    with GatewayProcess(tmp_path, MODELS, access=f"admin_key: {short}") as running, running.client(short) as client:
         answers = [client.request(method, path) for method, path in ENDPOINTS]
 
     assert [(404, INVALID, None, None)] * len(ENDPOINTS) == [shape(answer) for answer in answers]

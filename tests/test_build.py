@@ -1,7 +1,8 @@
-"""What the routing file says of a target reaches the provider's request."""
+"""What the routing file says reaches the provider's request and the state; what was begun is finished."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
 import textwrap
@@ -11,13 +12,17 @@ import pytest
 
 from gateway import build
 from gateway.auth import Caller
+from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.loading import load
 from gateway.record import Record
+from gateway.store import Usage, UsageQuery
+from gateway.store.embedded import EmbeddedStore
+from gateway.store.redis import RedisStore
 from gateway.upstream import Upstream
 from gateway.wire import EmbeddingsRequest
 from providers.base import Fault, FaultKind, Request, Response
-from tests.fakes.clock import FakeTime
+from tests.fakes.clock import FakeTime, settle
 
 COHERE = "embed-v4.0: {%s targets: [{provider: cohere, api_key: k}]}"
 PROMPTS = 'prompts: {query: "q: {text}", document: "d: {text}"},'
@@ -35,6 +40,56 @@ class Recorder:
     async def send(self, request: Request, *_: object) -> Response | Fault:
         self.requests.append(request)
         return Fault(FaultKind.REJECTED, "no")
+
+
+def configured(folder: pathlib.Path, text: str) -> Config:
+    file = folder / "gateway.yaml"
+    file.write_text(
+        f"{text}\nmodels: {{local: {{normalize: true, targets: [{{provider: static, path: wordllama}}]}}}}\n"
+    )
+    return load(file, {})
+
+
+async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
+    """A stop writes down the usage, and settles the budgets, that no second had written yet."""
+    config = configured(tmp_path, "teams: {t: {budget: {tokens: 100, per: total}}}")
+    caller = Caller("k", "k", ("*",), team="t")
+    house = build.house(config)
+    (route,) = (route for _, route in house.gateway.routes.visible_to(caller))
+    web = build.web(house)
+    async with web.router.lifespan_context(web):
+        limiter = house.books.limiter
+        limiter.settle(await limiter.reserve(caller, route, 10, 60.0), route, 30)
+        house.books.ledger.add(caller, "local", Usage(requests=1))
+    again = build.house(config)
+    reservation = await again.books.limiter.reserve(caller, route, 10, 60.0)
+    used = [sums.requests for _, sums in await again.store.usage(UsageQuery())]
+    await again.close()
+
+    assert ([1], [60]) == (used, [standing.remaining for standing in reservation.standings])
+
+
+async def test_background_work_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """What fails in the background is told at once."""
+
+    async def fail() -> None:
+        raise RuntimeError
+
+    async with build._beside(fail(), asyncio.sleep(3600)):
+        await settle()
+
+    assert ["what runs in the background has failed; restart the gateway"] == [line.message for line in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"), [("sqlite:///x.db", EmbeddedStore), ("redis://h/1", RedisStore), ("redis+cluster://h", RedisStore)]
+)
+async def test_store(tmp_path: pathlib.Path, url: str, kind: type[object]) -> None:
+    """The state is where its URL says; a Redis is connected to only when it is asked."""
+    store = build.store(configured(tmp_path, f"state: {{url: '{url}'}}"))
+    await store.close()
+
+    assert isinstance(store, kind)
 
 
 async def requested(folder: pathlib.Path, models: str, alias: str, **fields: Any) -> list[Request]:

@@ -26,6 +26,12 @@ ACCEPTED: dict[Check, list[object]] = {
     ],
     checks.origin: ["*", "https://app.example.com", "http://localhost:3000"],
     checks.http_url: ["http://h", "https://h:1/v1", "http://[::1]:80/v1/", "http://10.0.0.1/a@b"],
+    checks.jwks_url: [
+        *("https://h/jwks.json", "https://h:1", "https://h/a/b?p=policy", "http://127.0.0.1:1/k", "http://[::1]/k"),
+        *("http://localhost:8080/k", "http://127.255.0.1/k"),
+    ],
+    checks.network: ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1", "0.0.0.0/0"],
+    checks.leeway: [0.001, 30.0, 300.0],
     checks.proxy_url: ["http://h", "https://h:1/", "http://u:p%40@h:3128", "http://u@[::1]:1"],
     checks.header_name: ["X-Team", "authorization", "expires", "x_1"],
     checks.header_value: ["", "a b\tc", "Bearer x", "~!"],
@@ -56,6 +62,16 @@ REFUSED: dict[tuple[Check, str], list[object]] = {
         *("", "h", "ftp://h", "http://", "http://u:p@h", "http://h?a", "http://h#a", "http://h /", "HTTP//h"),
         *("http://:80", "http://h:port", "http://h:65536", "http://h:0", "http://[::1", "http://[x]", "http://h\n"),
     ],
+    (checks.jwks_url, "must be an https:// URL"): [
+        *("", "h/k", "ftp://h/k", "https://", "https://u:p@h/k", "https://h/k#a", "https://h/ k", "https://h:0/k"),
+        *("file:///etc/keys", "https://h/k\n"),
+    ],
+    (checks.jwks_url, "unless it is on this machine"): [
+        *("http://h/k", "http://10.0.0.1/k", "http://localhost.example.com/k", "http://127.0.0.1.example.com/k"),
+        *("http://[::2]/k", "http://0.0.0.0/k", "http://2130706433/k"),
+    ],
+    (checks.network, "must be an address or a network"): ["", "10.0.0.1/8", "h", "10.0.0.0/33", "10.0.0", "*"],
+    (checks.leeway, "at most 5m"): [300.1, 1e9],
     (checks.proxy_url, "must be the http:// or https:// URL of a proxy"): [
         *("", "proxy:3128", "socks5://h:1", "http://u:p/q@h", "http://u:p@q@h", "http://h/path", "http://h:x"),
     ],

@@ -76,7 +76,7 @@ def test_help(path: tuple[str, ...], option: str) -> None:
 def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "probe", "keys"]
-    expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "hash")]
+    expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "mint", "hash")]
     expected += ["usage"]
 
     assert expected == [" ".join(path) for path in commands() if path]
@@ -106,6 +106,8 @@ def test_commands() -> None:
         "keys revoke",
         "keys revoke a b",
         "keys rotate",
+        "keys mint",
+        "keys mint app",
         "keys hash sk-gateway-on-the-command-line",
     ],
 )
@@ -521,6 +523,15 @@ def test_rotate_refused(arguments: tuple[str, ...]) -> None:
     )
 
 
+def test_mint_without_a_secret() -> None:
+    """Without a signing key nothing is minted, and the message says what is missing."""
+    call("keys", "create", "--name", "app")
+    result = call("keys", "mint", "--key", "app")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("There is nothing to sign with: name a file of at least 32 secret bytes as `auth.s")
+
+
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "  \n", "\nmore\n"])
 def test_hash(end: str) -> None:
     """The hash of a key on standard input is alone on stdout."""
@@ -679,6 +690,26 @@ def test_address_of_others() -> None:
     )
 
     assert (1, "", message) == outcome(call("serve", "--host", "192.0.2.1", "--port", "0"))
+
+
+def test_workers_apart(folder: pathlib.Path) -> None:
+    """Several workers that would each count for themselves are refused, and nothing is started."""
+    (folder / "my.yaml").write_text(GOOD)
+    result = call("serve", "--config", "my.yaml", "--workers", "2")
+
+    assert (1, "", True) == (
+        result.exit_code,
+        result.stdout,
+        "--workers 2: several workers over SQLite" in result.stderr,
+    )
+
+
+def test_keys_without_the_state(folder: pathlib.Path) -> None:
+    """Where Redis is away, a command says which, and why."""
+    (folder / "my.yaml").write_text(f"state: {{url: 'redis://127.0.0.1:9'}}\n{GOOD}")
+    told = "The state at redis://127.0.0.1:9 cannot be reached: the connection is refused.\n"
+
+    assert (1, "", told) == outcome(call("keys", "list", "--config", "my.yaml"))
 
 
 def test_serve_with_an_unusable_state(folder: pathlib.Path) -> None:

@@ -56,9 +56,17 @@ def test_rates_of_a_model() -> None:
 def test_rates_of_a_key_at_a_model(alias: str, fits: bool) -> None:
     """A key's rates for models hold for each model whose alias fits the pattern."""
     limited = caller(model_rates={"small*": Rates(rpm=5)})
-    expected = [(f"requests:key-model:k1:small*:{alias}", 5, 1)] if fits else []
+    expected = [(f"requests:key-model:k1:small%2A:{alias}", 5, 1)] if fits else []
 
     assert expected == asked(limited, route(alias))
+
+
+def test_rates_do_not_meet() -> None:
+    """Names with colons in them do not make two callers share a limit."""
+    first = Caller("a", "x", ("*",), model_rates={"b:*": Rates(rpm=1)})
+    second = Caller("a:b", "y", ("*",), model_rates={"*": Rates(rpm=1)})
+
+    assert asked(first, route("b:c")) != asked(second, route("c"))
 
 
 def test_team() -> None:

@@ -11,9 +11,10 @@ import pytest
 from gateway import errors
 from gateway.allowances import Budget, Rates, Team
 from gateway.auth import Caller
+from gateway.config import OnLoss
 from gateway.dimensions import Dimensions
 from gateway.gates import Gate, Standing
-from gateway.limits import Limiter, OnLoss
+from gateway.limits import Limiter
 from gateway.routing import Route
 from gateway.store.memory import MemoryLimits
 from tests.fakes.clock import FakeTime

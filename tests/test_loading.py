@@ -598,3 +598,21 @@ def test_state_of_the_example(file: pathlib.Path) -> None:
     config = loaded(file, EXAMPLE.read_text("utf-8"))
 
     assert loaded(file, MODELS).state.file == config.state.file
+
+
+@pytest.mark.parametrize(
+    ("state", "refused"),
+    [
+        ("", True),
+        ("state: {url: 'sqlite:///x.db'}\n", True),
+        ("state: {allow_unshared: true}\n", False),
+        ("state: {url: 'redis://h'}\n", False),
+    ],
+)
+def test_workers_apart(file: pathlib.Path, state: str, refused: bool) -> None:
+    """Several workers that would each count for themselves are refused, unless that is said to be meant."""
+    text = f"server: {{workers: 2}}\n{state}{MODELS}"
+    if refused:
+        assert ["server.workers"] == [place for place, _ in places(file, text)]
+    else:
+        assert 2 == loaded(file, text).server.workers

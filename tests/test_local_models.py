@@ -127,10 +127,11 @@ def test_listing(http: httpx.Client) -> None:
 def test_overload(gateway: GatewayProcess, http: httpx.Client) -> None:
     """A full queue is seen in the list of models; what it has no room for is a 503 at once, and the rest is served."""
     done = threading.Event()
+    texts = [f"the cat {number}" for number in range(MAX_INPUTS)]  # equal ones would be sent once
 
     def post(_: int) -> httpx.Response:
         with gateway.client() as client:
-            return client.post("/v1/embeddings", json={"model": "slow", "input": ["the cat"] * MAX_INPUTS})
+            return client.post("/v1/embeddings", json={"model": "slow", "input": texts})
 
     def watch() -> list[dict[str, Any]]:
         seen = []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.answers import Result
 from gateway.auth import Caller
+from gateway.books import unkept
 from gateway.dimensions import Dimensions
 from gateway.dispatch import Dispatcher
 from gateway.record import Record
@@ -80,7 +81,7 @@ class Upstream:
 async def embedded(route: Route, inputs: Sequence[Input], role: Any) -> Result:
     time = FakeTime(now=FAR)
     dispatcher = Dispatcher(Retry(time.clock, time.sleep, lambda: 0.0), time.clock)
-    house = Gateway(Routes([route]), {"cl100k_base": COUNTER}, dispatcher, lambda: 0.5)
+    house = Gateway(Routes([route]), {"cl100k_base": COUNTER}, dispatcher, unkept(time.clock), lambda: 0.5)
     request = EmbeddingsRequest("small", inputs, input_type=role)
     return await house.embed(request, Caller("k1", "anyone", ("*",)), FAR + 60, Record("r", time.clock, FAR))
 

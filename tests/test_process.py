@@ -20,6 +20,8 @@ from tests.fakes.openai_upstream import FakeOpenAI
 from tests.gateway_process import KEY, PYTHON, GatewayProcess
 
 SMALL = "text-embedding-3-small"
+TWO = ("--workers", "2")
+APART = "allow_unshared: true"
 LOCAL = "local: {normalize: true, targets: [{provider: static, path: wordllama}]}"
 
 
@@ -98,7 +100,7 @@ def test_interrupt(tmp_path: pathlib.Path) -> None:
 
 def test_workers(tmp_path: pathlib.Path) -> None:
     """Several workers answer on one port, and stop together."""
-    with GatewayProcess(tmp_path, LOCAL, arguments=("--workers", "2")) as gateway, ThreadPoolExecutor(16) as pool:
+    with GatewayProcess(tmp_path, LOCAL, state=APART, arguments=TWO) as gateway, ThreadPoolExecutor(16) as pool:
 
         def embed(number: int) -> int:
             with gateway.client() as http:
@@ -111,7 +113,7 @@ def test_workers(tmp_path: pathlib.Path) -> None:
 
 def test_worker_is_replaced(tmp_path: pathlib.Path) -> None:
     """A worker that dies is replaced, and the port goes on answering."""
-    with GatewayProcess(tmp_path, LOCAL, arguments=("--workers", "2"), may_complain=True) as gateway:
+    with GatewayProcess(tmp_path, LOCAL, state=APART, arguments=TWO, may_complain=True) as gateway:
         with gateway.client() as http:
             http.post("/v1/embeddings", json={"model": "local", "input": "x"}).raise_for_status()
         children = pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
@@ -173,7 +175,8 @@ def test_nothing_grows(tmp_path: pathlib.Path, model: str) -> None:
 def test_what_cannot_be_brought_up(tmp_path: pathlib.Path, command: str, workers: list[str]) -> None:
     """A model whose files are not there is told in one line, and nothing is announced."""
     file = tmp_path / "gateway.yaml"
-    file.write_text("models: {m: {dimensions: {native: 4}, targets: [{provider: static, path: ./nowhere}]}}")
+    models = "models: {m: {dimensions: {native: 4}, targets: [{provider: static, path: ./nowhere}]}}"
+    file.write_text(f"state: {{{APART}}}\n{models}")
     arguments = (
         ["serve", "--port", "0", *workers, "--config", str(file)] if command == "serve" else ["check", str(file)]
     )

@@ -95,6 +95,13 @@ def test_text_of(tmp_path: pathlib.Path) -> None:
     assert "sk-1 2" == actual
 
 
+def test_bytes_of(tmp_path: pathlib.Path) -> None:
+    """A file's bytes come as they are."""
+    (tmp_path / "secret").write_bytes(b"\n \xff\r\n")
+
+    assert b"\n \xff\r\n" == reading(tmp_path).bytes_of("secret", ("signing_key_file",))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -59,7 +59,7 @@ def test_python(small: GatewayProcess) -> None:
 def test_yaml(tmp_path: pathlib.Path) -> None:
     """The configuration loads."""
     file = tmp_path / "gateway.yaml"
-    file.write_text(block("yaml", "models:"))
+    file.write_text(block("yaml", "OPENAI_API_KEY"))
     config = loading.load(file, {"OPENAI_API_KEY": "sk-x"})
 
     assert ["text-embedding-3-small", "bge-m3"] == [model.alias for model in config.models]
@@ -78,7 +78,10 @@ def test_limits(tmp_path: pathlib.Path) -> None:
 def test_admin(tmp_path: pathlib.Path) -> None:
     """The calls of the admin API do what the table says."""
     admin_key = "correct-horse-battery-staple"
-    with GatewayProcess(tmp_path, LOCAL, auth=f"admin_key: {admin_key}") as gateway, gateway.client(admin_key) as http:
+    with (
+        GatewayProcess(tmp_path, LOCAL, access=f"admin_key: {admin_key}") as gateway,
+        gateway.client(admin_key) as http,
+    ):
         made = http.post("/admin/keys", json={"name": "another", "limits": {"rpm": 5}}).json()
         calls = block("sh", "/admin").replace("http://127.0.0.1:8080", gateway.root_url)
         script = calls.replace("curl ", "curl -sS -o /dev/null -w '%{http_code} ' ")
@@ -103,6 +106,15 @@ def test_admin_endpoints() -> None:
     }
 
     assert served == named
+
+
+def test_access_yaml(tmp_path: pathlib.Path) -> None:
+    """The identity provider loads, too."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(f"{block('yaml', 'jwt:')}\nmodels:\n  {LOCAL}\n")
+    [issuer] = loading.load(file, {}).issuers
+
+    assert "https://login.example.com/" == issuer.name
 
 
 def test_commands() -> None:

@@ -201,7 +201,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         await store.close()
 
     asyncio.run(fill())
-    with GatewayProcess(folder, MODELS, auth=f"admin_key: {ADMIN_KEY}") as process:
+    with GatewayProcess(folder, MODELS, access=f"admin_key: {ADMIN_KEY}") as process:
         yield process
 
 

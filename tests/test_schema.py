@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import gateway
-from gateway import access_shape, credential_shape, model_shape, schema
+from gateway import access_shape, credential_shape, identity_shape, model_shape, schema
 from providers import PROVIDERS
 
 TARGET = {"provider": "openai"}
@@ -22,6 +22,8 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (schema.StateShape, {}),
     (schema.AuthShape, {}),
     (schema.KeyShape, {"name": "ci", "sha256": "0" * 64}),
+    (identity_shape.JwtShape, {"issuer": "https://i", "audience": "a", "jwks_url": "https://i/k"}),
+    (identity_shape.ClaimsShape, {}),
     (model_shape.ModelShape, {"targets": [TARGET]}),
     (model_shape.DimensionsShape, {}),
     (model_shape.LimitsShape, {}),

@@ -10,6 +10,7 @@ import pytest
 from gateway import errors
 from gateway.answers import Result
 from gateway.auth import Caller
+from gateway.books import Books, unkept
 from gateway.dimensions import Dimensions
 from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError
@@ -44,7 +45,14 @@ Random = Callable[[], float]
 class House:
     """A gateway with one route, `small`, and a record of its last request."""
 
-    def __init__(self, *backends: FakeBackend, exact: bool = True, random: Random = lambda: 0.5, **fields: Any) -> None:
+    def __init__(
+        self,
+        *backends: FakeBackend,
+        exact: bool = True,
+        random: Random = lambda: 0.5,
+        books: Books | None = None,
+        **fields: Any,
+    ) -> None:
         targets = fields.pop("targets", None) or [
             target(f"t{place}", backend, priority=place) for place, backend in enumerate(backends)
         ]
@@ -57,6 +65,7 @@ class House:
             Routes([route]),
             {"letters": LetterCounter(exact=exact)},
             Dispatcher(Retry(self.time.clock, self.time.sleep, random), self.time.clock),
+            books or unkept(self.time.clock),
             random,
         )
 
@@ -498,4 +507,4 @@ async def test_timings() -> None:
     house = House(FakeBackend(failing(FaultKind.THROTTLED, retry_after=2.0), backends.rightly), random=lambda: 0.0)
     await house.embed()
 
-    assert {"tokens": 0.0, "upstream": 2.0} == house.record.timings
+    assert {"tokens": 0.0, "limits": 0.0, "upstream": 2.0} == house.record.timings

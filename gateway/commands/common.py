@@ -11,7 +11,7 @@ import click
 
 from gateway import build, loading
 from gateway.config import Config, ConfigError
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StateUnavailable
 from gateway.key_wishes import KeyRefused
 from gateway.store import Store, StoreError
 
@@ -63,6 +63,8 @@ def with_store(
 
     try:
         return asyncio.run(run())
+    except StateUnavailable as error:
+        fail(str(error.__cause__))  # which is for an operator to read, where the error itself is for clients
     except (StoreError, GatewayError, KeyRefused) as error:
         fail(str(error))
 

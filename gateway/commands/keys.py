@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gateway import key_wishes, keys, reports
+from gateway import key_wishes, keys, minting, reports
 from gateway.commands.common import config_option, fail, load, table, with_store
 from gateway.key_wishes import KeyRefused
 
@@ -140,6 +140,19 @@ def rotate_key(file: pathlib.Path | None, key: str, overlap: str) -> None:
     ends = "has ended" if overlap == "0" else f"ends in {overlap}"
     click.echo(made.key)
     click.echo(f"This is the new key `{made.record.name}`, shown only now. The old one {ends}.", err=True)
+
+
+@keys_group.command(name="mint")
+@config_option
+@click.option("--key", required=True, help="The name or id of the key that it is minted from.")
+@click.option("--ttl", default="15m", show_default=True, help="How long it works; at most 24h.")
+@click.option("--models", default="*", show_default=True, help="Of the key's models those that fit, comma-separated.")
+def mint_key(file: pathlib.Path | None, key: str, ttl: str, models: str) -> None:
+    """Sign a short-lived key for a browser or a job, which has at most another key's rights and ends with it."""
+    loaded = load(file)
+    made = with_store(loaded, minting.mint, loaded.keys, loaded.signing_key, key, ttl, _patterns(models))
+    click.echo(made.key)
+    click.echo(f"This key works for {ttl}, on the limits and budget of `{made.parent.name}`.", err=True)
 
 
 @keys_group.command(name="hash")

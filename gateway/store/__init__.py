@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.auth import KeyRecord
+from gateway.errors import StateUnavailable, retry_headers
 from gateway.gates import Gate, Standing
+
+RETRY_SECONDS: Final = 1.0
+"""How long a caller is told to wait while the state is away."""
 
 
 class StoreError(Exception):
     """The state cannot be opened; the message says which, and why."""
+
+
+def unavailable() -> StateUnavailable:
+    """What a client is told when the state fails in flight; the cause that an operator wants is given beside it."""
+    return StateUnavailable(
+        "The gateway cannot reach its state right now; try again shortly.", headers=retry_headers(RETRY_SECONDS)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,11 @@ class UsageStore(Protocol):
 class Store(KeyStore, LimitStore, UsageStore, Protocol):
     """Every method raises `errors.StateUnavailable` when the state fails in flight."""
 
-    async def ping(self) -> None: ...
+    name: str
+    """Where it is, for an operator to read."""
+
+    async def ping(self) -> None:
+        """Returns when the state can be used."""
+        ...
 
     async def close(self) -> None: ...

@@ -55,6 +55,7 @@ class EmbeddedStore:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Opens or makes the file, readable by its owner alone; raises StoreError when that cannot be done."""
+        self.name = str(file)
         self._file = SqliteFile(file, sleep)
         self._clock = clock
         self._limits = MemoryLimits(clock)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.gates import BUSY_SECONDS, MINUTE, Gate, Standing
+from gateway.gates import MINUTE, TOLERANCE, Gate, Standing, standing
 
-TOLERANCE: Final = 1e-6
-"""Of a token: what rounding may lack after a caller has waited as long as it was told."""
 SWEEP: Final = 10_000
 """Gates; beyond them those that hold nothing worth keeping are forgotten."""
 
@@ -48,21 +45,20 @@ class MemoryLimits:
     async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
         now = self._clock()
         found = [self._look(gate, now) for gate in gates]
-        refused = any(wait is not None and not gate.shadow for gate, (_, wait) in zip(gates, found, strict=True))
+        refused = any(not fits and not gate.shadow for gate, (_, fits) in zip(gates, found, strict=True))
         standings = []
-        for gate, (left, wait) in zip(gates, found, strict=True):
-            taken = wait is None and not refused
+        for gate, (left, fits) in zip(gates, found, strict=True):
+            taken = fits and not refused
             if taken:
                 self._take(gate, reservation, now + lease)
-                left -= gate.amount
-            standings.append(Standing(math.floor(left + TOLERANCE), _reset(gate, left, now), wait))
+            standings.append(standing(gate, left, fits, taken, now))
         self._sweep(now)
         return standings
 
     async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
         now = self._clock()
         for gate, amount in zip(gates, spent, strict=True):
-            if gate.kind in ("requests", "tokens"):
+            if gate.refills:
                 bucket = self._bucket(gate, now)
                 bucket.level = max(-gate.limit, min(gate.limit, bucket.level + gate.amount - amount))
                 continue
@@ -89,22 +85,17 @@ class MemoryLimits:
         leases = self._leases.setdefault(budget, _Leases(ends=ends))
         leases.spent = spent + leases.unsaved
 
-    def _look(self, gate: Gate, now: float) -> tuple[float, float | None]:
-        """What is left, and how long until the amount fits."""
-        if gate.kind in ("requests", "tokens"):
+    def _look(self, gate: Gate, now: float) -> tuple[float, bool]:
+        """What is left, and whether the amount fits."""
+        if gate.refills:
             left = self._bucket(gate, now).level
-            if left + TOLERANCE >= gate.amount:
-                return left, None
-            return left, math.inf if gate.amount > gate.limit else (gate.amount - left) * MINUTE / gate.limit
+            return left, left + TOLERANCE >= gate.amount
         leases = self._leases.setdefault(gate.id, _Leases(ends=gate.ends))
         left = gate.limit - leases.spent - leases.live(now)
-        if gate.kind == "concurrent":
-            return left, None if left >= gate.amount else BUSY_SECONDS
-        fits = left >= gate.amount and left > 0
-        return left, None if fits else math.inf if gate.ends is None else max(0.0, gate.ends - now)
+        return left, left >= gate.amount and (gate.kind == "concurrent" or left > 0)
 
     def _take(self, gate: Gate, reservation: str, end: float) -> None:
-        if gate.kind in ("requests", "tokens"):
+        if gate.refills:
             self._buckets[gate.id].level -= gate.amount
         else:
             self._leases[gate.id].held[reservation] = (gate.amount, end)
@@ -126,9 +117,3 @@ class MemoryLimits:
             for name, leases in self._leases.items()
             if leases.live(now) or leases.unsaved or (leases.spent and (leases.ends is None or leases.ends > now))
         }
-
-
-def _reset(gate: Gate, left: float, now: float) -> float:
-    if gate.kind in ("requests", "tokens"):
-        return max(0.0, (gate.limit - left) * MINUTE / gate.limit)
-    return 0.0 if gate.ends is None else max(0.0, gate.ends - now)

@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from gateway.errors import StateUnavailable
-from gateway.store import StoreError
+from gateway.store import StoreError, unavailable
 
 _SCHEMA: Final = """
 BEGIN IMMEDIATE;
@@ -109,7 +108,7 @@ class SqliteFile:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, action)
         except (sqlite3.Error, RuntimeError) as error:  # RuntimeError: it is closed already
-            raise StateUnavailable("The gateway cannot reach its state right now; try again shortly.") from error
+            raise unavailable() from error
 
 
 def _add_what_is_new(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,106 @@
+"""What one request costs its caller: reserved before it runs, settled and written down after it, whatever happens.
+
+Quotas and costs follow what went upstream. Tokens come back only for batches that were never sent, or that were
+refused unprocessed; a request that is cut off in the middle keeps its estimate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from gateway import admission
+from gateway.answers import UsageSource
+from gateway.auth import Caller
+from gateway.ledger import Ledger
+from gateway.limits import Limiter, Reservation
+from gateway.planning import Plan
+from gateway.record import Record
+from gateway.routing import Route
+from gateway.store import Usage
+from gateway.store.memory import MemoryLimits
+from gateway.tokens import Counter
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request. `tokens` is what it will be charged with if nothing more becomes known of it."""
+
+    _limiter: Limiter
+    _caller: Caller
+    _route: Route
+    _counter: Counter
+    _record: Record
+    _reservation: Reservation | None = None
+    _counts: Sequence[int] | None = field(default=None, repr=False)
+    tokens: int = 0
+    source: UsageSource = "estimated"
+
+    async def reserve(self, plan: Plan, deadline: float) -> None:
+        """Takes the request and its tokens from every limit that applies; `deadline` is on the event loop's clock.
+
+        Raises RateLimited or QuotaExhausted with nothing taken, and StateUnavailable.
+        """
+        if self._limiter.limits(self._caller, self._route):
+            self.tokens = sum(await self._count(plan))
+        seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+        self._reservation = await self._limiter.reserve(self._caller, self._route, self.tokens, seconds)
+        self._record.headers.update(self._reservation.headers)
+        self._record.shadowed = self._reservation.shadowed
+
+    async def charge(self, reported: int | None, plan: Plan, positions: Sequence[int] | None = None) -> None:
+        """`reported` is what the upstreams billed, None if one did not say; then `positions` are counted, or all."""
+        if reported is not None:
+            self.tokens, self.source = reported, "reported"
+            return
+        counts = await self._count(plan)
+        self.tokens = sum(counts if positions is None else [counts[position] for position in positions])
+        exact = self._route.tokenizer_known and self._counter.exact
+        self.source = "counted" if exact else "estimated"
+
+    async def _count(self, plan: Plan) -> Sequence[int]:
+        if self._counts is None:
+            self._counts = await admission.count(plan.inputs, self._counter)
+        return self._counts
+
+    def settle(self) -> None:
+        if self._reservation is not None:
+            self._limiter.settle(self._reservation, self._route, self.tokens)
+
+    def usage(self) -> Usage:
+        usage = Usage()
+        setattr(usage, self.source, self.tokens)
+        cost = self._route.cost(self.tokens)
+        if cost is None:
+            usage.unpriced = self.tokens
+        else:
+            usage.nanos = cost
+        return usage
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    limiter: Limiter
+    ledger: Ledger
+
+    @contextmanager
+    def entry(self, caller: Caller, route: Route, counter: Counter, inputs: int, record: Record) -> Iterator[Entry]:
+        """Opens a request's entry; it is settled and written down when it is left, even by an exception."""
+        entry = Entry(self.limiter, caller, route, counter, record)
+        failed = 1
+        try:
+            yield entry
+            failed = 0
+        finally:
+            entry.settle()
+            usage = entry.usage()
+            usage.requests, usage.inputs, usage.errors = 1, inputs, failed
+            self.ledger.add(caller, route.alias, usage)
+
+
+def unkept(clock: Callable[[], float]) -> Books:
+    """Books for whoever has no state: limits of models hold in this process, and nothing is written down."""
+    limits = MemoryLimits(clock)
+    return Books(Limiter(limits, limits, {}, "allow", clock), Ledger(None, clock))

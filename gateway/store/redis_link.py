@@ -1,0 +1,160 @@
+"""The way to a Redis: a command goes out once, and comes back soon or fails.
+
+What reserves may not run twice, so nothing is sent again: not by redis-py, whose own retries are turned off, and not
+here. An idle connection that the server has closed is noticed before it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import pathlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.sentinel import MasterNotFoundError
+
+from gateway.store import StoreError, redis_client, unavailable
+from gateway.store.outage import Outage
+from gateway.store.redis_address import Address
+
+TIMEOUT_SECONDS: Final = 0.5
+"""For one command, connecting included."""
+CONNECTIONS: Final = 32
+"""Most commands of one process under way at once; the others wait their turn, within their own time."""
+_GRACE_SECONDS: Final = 0.02
+"""For an answer that came in time while this process was busy with something else."""
+_REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (exceptions.AuthenticationError, "it refuses the user or the password"),
+    (exceptions.NoPermissionError, "this user may not do what the gateway needs"),
+    (exceptions.BusyLoadingError, "it is still loading its data"),
+    (exceptions.ReadOnlyError, "it is a replica and takes no writes"),
+    (exceptions.OutOfMemoryError, "its memory is full"),
+    (exceptions.MasterDownError, "it has lost its master"),
+    (exceptions.ClusterDownError, "the cluster is down"),
+    (MasterNotFoundError, "no sentinel that answers knows a master"),
+    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
+    (ssl.SSLError, "it does not speak TLS as it should"),
+    (ConnectionRefusedError, "the connection is refused"),
+    (TimeoutError, "it does not answer in time"),
+    (exceptions.TimeoutError, "it does not answer in time"),
+)
+"""What an operator is told; redis-py's own words are not, since some quote what was sent."""
+_VAGUE_REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (exceptions.RedisClusterException, "no node of a cluster answers"),
+    (exceptions.ResponseError, "it refuses a command"),
+    (BaseException, "the connection fails"),
+)
+_FAILURES: Final = (
+    exceptions.RedisError,
+    exceptions.RedisClusterException,
+    OSError,
+    LookupError,  # redis-py's cluster client, when its table of slots
+    AttributeError,  # or of nodes has not heard yet of what another node names
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, which a Redis knows by its SHA-1 once it has seen it."""
+
+    text: str = field(repr=False)
+    sha1: str
+
+    @classmethod
+    def of(cls, *names: str) -> Self:
+        """The files of `lua/`, one after the other."""
+        folder = pathlib.Path(__file__).with_name("lua")
+        text = "\n".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class RedisLink:
+    """Texts are sent as UTF-8, answers come as bytes. Every failure is StateUnavailable; its cause says why.
+
+    `clock` is in seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        ca_file: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> None:
+        """Connects to nothing yet; raises StoreError where the CA file cannot be used."""
+        self.name = address.name
+        self._client = redis_client.client(address, ca_file, timeout, CONNECTIONS)
+        self._timeout = timeout
+        self._turn = asyncio.Semaphore(CONNECTIONS)
+        self._outage = Outage(clock)
+        self._reason = ""
+        self._closed = False
+
+    async def command(self, *words: str | float) -> Any:
+        return await self._once(lambda: self._client.execute_command(*words))
+
+    async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float]) -> Any:
+        """Runs a script; a Redis that has forgotten it, and so has not run it, is sent its text."""
+        rest = (len(keys), *keys, *values)
+
+        async def run() -> Any:
+            try:
+                return await self._client.execute_command("EVALSHA", script.sha1, *rest)
+            except exceptions.NoScriptError:
+                return await self._client.execute_command("EVAL", script.text, *rest)
+
+        return await self._once(run)
+
+    async def close(self) -> None:
+        self._closed, self._reason = True, "it is closed"
+        with contextlib.suppress(*_FAILURES):
+            await redis_client.close(self._client)
+
+    async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
+        if self._closed or not self._outage.may_try():
+            raise unavailable() from self._why()
+        try:
+            async with _within(self._timeout), self._turn:
+                answer = await run()
+        except _FAILURES as error:
+            self._reason = _reason(error)
+            self._outage.begin()
+            if isinstance(error, exceptions.ReadOnlyError) and isinstance(self._client, Redis):
+                with contextlib.suppress(*_FAILURES):  # its name may lead to another server by now
+                    await self._client.connection_pool.disconnect(inuse_connections=False)
+            raise unavailable() from self._why()
+        self._outage.end()
+        return answer
+
+    def _why(self) -> StoreError:
+        return StoreError(f"The state at {self.name} cannot be reached: {self._reason}.")
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_later(seconds, lambda: limit.reschedule(loop.time() + _GRACE_SECONDS))
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _reason(error: BaseException) -> str:
+    """Of the error or, where that says little, of what redis-py has wrapped in it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        for kind, reason in _REASONS:
+            if isinstance(seen, kind):
+                return reason
+        seen = seen.__cause__ or seen.__context__
+    return next(reason for kind, reason in _VAGUE_REASONS if isinstance(error, kind))

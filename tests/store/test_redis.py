@@ -1,0 +1,537 @@
+"""A Redis that is away, slow, wrong or forgetful: every failure is one error, soon, and it recovers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import time as real_time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+import pytest
+import redis
+import trustme
+
+from gateway.auth import KeyRecord
+from gateway.errors import StateUnavailable
+from gateway.gates import Gate
+from gateway.store import StoreError, Usage, UsageKey, UsageQuery
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import CONNECTIONS, RedisLink
+from tests.fakes.clock import FakeTime
+from tests.fakes.redis_server import SECONDS, RedisServer, Sentinel, TLSRedisServer, eventually, free_port
+
+REQUESTS = Gate("requests", "key:a", 1000, 1)
+CONCURRENT = Gate("concurrent", "key:a", 1000, 1)
+BUDGET = Gate("token_budget", "key:a:total", 1000, 1)
+SECRET = "pass word:%41/@é"
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    url: str,
+    password: str | None = None,
+    *,
+    ca: pathlib.Path | None = None,
+    time: FakeTime | None = None,
+    timeout: float = 5.0,  # noqa: ASYNC109 (the link's own)
+) -> AsyncIterator[RedisStore]:
+    """A store whose patience is long, where a test is not about it; and whose outages pass when `time` does."""
+    clock = (time or FakeTime()).clock
+    store = RedisStore(RedisLink(Address.of(url, password), None if ca is None else str(ca), clock, timeout))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def why(action: Awaitable[object]) -> str:
+    """What the operator is told of a failure; the client is told the same each time."""
+    with pytest.raises(StateUnavailable) as caught:
+        await action
+    assert "The gateway cannot reach its state right now; try again shortly." == caught.value.message
+    assert "1" == caught.value.headers["retry-after"]
+    assert isinstance(caught.value.__cause__, StoreError)
+    return str(caught.value.__cause__)
+
+
+# ── away ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def find(store: RedisStore) -> None:
+    await store.find_key("a")
+
+
+async def reserve(store: RedisStore) -> None:
+    await store.reserve("r", [REQUESTS], 10)
+
+
+async def settle(store: RedisStore) -> None:
+    await store.settle("r", [REQUESTS], [1])
+
+
+async def revoke(store: RedisStore) -> None:
+    await store.revoke_key("a", 1.0)
+
+
+async def add_usage(store: RedisStore) -> None:
+    await store.add_usage("b", {UsageKey("2026-01-01", "k", "n", "t", "m"): Usage(1)})
+
+
+async def usage(store: RedisStore) -> None:
+    await store.usage(UsageQuery())
+
+
+async def ping(store: RedisStore) -> None:
+    await store.ping()
+
+
+EVERYTHING = [find, reserve, settle, revoke, add_usage, usage, ping]
+
+
+@pytest.mark.parametrize("action", EVERYTHING)
+@pytest.mark.parametrize("form", ["redis://{}", "rediss://{}", "redis+sentinel://{},{}/main", "redis+cluster://{},{}"])
+async def test_nobody_there(form: str, action: Callable[[RedisStore], Awaitable[None]]) -> None:
+    """Where nobody listens, every action fails, and the operator is told which Redis, and why."""
+    url = form.format(*(f"127.0.0.1:{free_port()}" for _ in range(2)))
+    async with opened(url) as store:
+        told = await why(action(store))
+
+    reasons = {"sentinel": "no sentinel that answers knows a master"}
+    reason = reasons.get(url.partition("+")[2].partition(":")[0], "the connection is refused")
+    assert f"The state at {url} cannot be reached: {reason}." == told
+
+
+@pytest.mark.parametrize("action", EVERYTHING)
+async def test_paused(redis_server: RedisServer, action: Callable[[RedisStore], Awaitable[None]]) -> None:
+    """A Redis that does not answer is given up soon, not asked again within a second, and then used again."""
+    time = FakeTime()
+    async with opened(redis_server.url, time=time, timeout=0.05) as store:
+        await store.ping()
+        with redis_server.paused():
+            began = real_time.monotonic()
+            slow = await why(action(store))
+            took = real_time.monotonic() - began
+        time.now += 0.999
+        at_once = await why(action(store))
+        time.now += 0.001
+        await eventually_works(store, action, time)
+
+    assert slow == at_once == f"The state at {redis_server.url} cannot be reached: it does not answer in time."
+    assert took < 2
+
+
+async def eventually_works(store: RedisStore, action: Callable[[RedisStore], Awaitable[None]], time: FakeTime) -> None:
+    """Tries again until it does: when a server is ready again, it tells nobody."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            with contextlib.suppress(StateUnavailable):
+                return await action(store)
+            time.now += 1
+            await asyncio.sleep(0.005)
+
+
+async def test_one_asks_for_all() -> None:
+    """In an outage one caller a second tries, and no other waits."""
+    time = FakeTime()
+    accepted = 0
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server, opened(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", time=time) as store:
+        await asyncio.gather(*(why(store.ping()) for _ in range(1)))
+        for _ in range(3):
+            time.now += 1
+            await asyncio.gather(*(why(store.ping()) for _ in range(50)))
+
+    assert 4 == accepted
+
+
+async def test_restarted(tmp_path: pathlib.Path) -> None:
+    """A Redis that died and came back, with nothing in it, is used as before."""
+    time = FakeTime()
+    with RedisServer(tmp_path) as server:
+        async with opened(server.url, time=time) as store:
+            await store.reserve("r", [REQUESTS, CONCURRENT], 10)
+            server.kill()
+            await why(store.find_key("a"))
+            server.start()
+            await why(store.find_key("a"))
+            time.now += 1
+            await store.settle("r", [REQUESTS, CONCURRENT], [1, 0])
+            [found, _] = await store.reserve("s", [REQUESTS, CONCURRENT], 10)
+
+    assert 999 == found.remaining
+
+
+async def test_stale_connection(redis_server: RedisServer) -> None:
+    """A connection that the server has closed meanwhile costs nobody anything."""
+    async with opened(redis_server.url) as store:
+        await unharmed_by_closing(store, [redis_server])
+
+
+async def test_stale_connections_of_a_cluster(redis_cluster: Sequence[RedisServer]) -> None:
+    """Nor do those to the nodes of a cluster."""
+    async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[0].port}") as store:
+        await unharmed_by_closing(store, redis_cluster)
+
+
+async def test_first_commands_of_a_cluster(redis_cluster: Sequence[RedisServer]) -> None:
+    """The first commands of a process, many at once, find their nodes."""
+    async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[1].port}") as store:
+        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(200)))
+        [found] = await store.reserve("r", [CONCURRENT], 60)
+
+    assert 799 == found.remaining
+
+
+async def unharmed_by_closing(store: RedisStore, servers: Sequence[RedisServer]) -> None:
+    for action in EVERYTHING:
+        await action(store)
+    for server in servers:
+        server.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await asyncio.sleep(0.01)  # the end of them has to arrive
+    for action in EVERYTHING:
+        await action(store)
+
+
+async def test_sent_once(redis_server: RedisServer) -> None:
+    """What reserves is sent once, even where no answer came: it may have been done, and here it was."""
+    async with opened(redis_server.url) as other:
+        await other.reserve("r", [CONCURRENT], 60)
+        redis_server.do("CONFIG", "RESETSTAT")
+        async with opened(redis_server.url, timeout=0.05) as store:
+            await store.ping()
+            with redis_server.paused():
+                await why(store.reserve("s", [CONCURRENT], 60))
+            eventually(lambda: "cmdstat_evalsha" in redis_server.do("INFO", "commandstats"))
+        [found] = await other.reserve("t", [CONCURRENT], 60)
+
+    assert (997, 2) == (found.remaining, redis_server.do("INFO", "commandstats")["cmdstat_evalsha"]["calls"])
+
+
+async def test_answer_to_a_busy_process(redis_server: RedisServer) -> None:
+    """An answer that came in time is taken, though this process was busy and looked for it only afterwards."""
+    async with opened(redis_server.url, timeout=0.1) as store:
+        await store.ping()
+        asked = asyncio.ensure_future(store.ping())
+        await asyncio.sleep(0)
+        real_time.sleep(0.15)  # noqa: ASYNC251 (what keeps the process busy)
+        await asked
+
+
+async def test_many_at_once(redis_server: RedisServer) -> None:
+    """Many requests at once wait their turn, on a bounded number of connections."""
+    async with opened(redis_server.url) as store:
+        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(500)))
+        clients = redis_server.do("INFO", "clients")["connected_clients"]
+        [found] = await store.reserve("r", [CONCURRENT], 60)
+
+    assert (499, True) == (found.remaining, clients <= CONNECTIONS + 1)
+
+
+# ── wrong ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("given", [None, "wrong", SECRET + " "])
+async def test_password(tmp_path: pathlib.Path, given: str | None) -> None:
+    """A wrong password, or none, is a failure that says so; the right one opens."""
+    with RedisServer(tmp_path, password=SECRET) as server:
+        async with opened(server.url, given) as store:
+            told = await why(store.ping())
+        async with opened(server.url, SECRET) as store:
+            await store.ping()
+
+    assert f"The state at {server.url} cannot be reached: it refuses the user or the password." == told
+
+
+async def test_secret_is_kept(tmp_path: pathlib.Path) -> None:
+    """Neither what can be printed of a store nor an error of it holds the password or the user."""
+    with RedisServer(tmp_path, "--user", "someone", "on", f">{'x' * 8}", "~*", "+@all") as server:
+        url = server.url.replace("//", "//someone@")
+        async with opened(url, SECRET) as store:
+            told = await why(store.ping())
+            link = store._link
+            shown = [
+                repr(each) for each in (store, link, link._client, vars(store), vars(link), Address.of(url, SECRET))
+            ]
+
+    assert [] == [text for text in (told, store.name, *shown) if SECRET in text or "someone" in text]
+
+
+async def test_user(tmp_path: pathlib.Path) -> None:
+    """A user with rights over the gateway's own names alone is enough; one with less is a failure that says so."""
+    with RedisServer(tmp_path) as server:
+        server.do("ACL", "SETUSER", "a@b", "on", f">{SECRET}", "resetkeys", "~gateway:*", "~{gateway:*", "+@all")
+        server.do("ACL", "SETUSER", "less", "on", f">{SECRET}", "allkeys", "+@read")
+        url = server.url.replace("//", "//a%40b@")
+        async with opened(url, SECRET) as store:
+            for action in EVERYTHING:
+                await action(store)
+        async with opened(server.url.replace("//", "//less@"), SECRET) as store:
+            told = await why(store.ping())
+
+    assert told.endswith("this user may not do what the gateway needs.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "reason"),
+    [
+        (
+            ["REPLICAOF 127.0.0.1 9"],
+            ["REPLICAOF NO ONE"],
+            "it is a replica and takes no writes",
+        ),
+        (
+            ["REPLICAOF 127.0.0.1 9", "CONFIG SET replica-serve-stale-data no"],
+            ["REPLICAOF NO ONE", "CONFIG SET replica-serve-stale-data yes"],
+            "it has lost its master",
+        ),
+        (["CONFIG SET maxmemory 1"], ["CONFIG SET maxmemory 0"], "its memory is full"),
+        (["SET gateway:keys 1"], ["DEL gateway:keys"], "it refuses a command"),
+    ],
+)
+async def test_wrong_state(redis_server: RedisServer, wrong: Sequence[str], right: Sequence[str], reason: str) -> None:
+    """A Redis that cannot do its work is a failure that says why, until it can."""
+    time = FakeTime()
+    async with opened(redis_server.url, time=time) as store:
+        await store.ping()
+        try:
+            for line in wrong:
+                redis_server.do(*line.split())
+            told = await why(store.add_key(KeyRecord("key_1", "app", "hash")))
+        finally:
+            for line in right:
+                redis_server.do(*line.split())
+        time.now += 1
+        await store.ping()
+
+    assert f"The state at {redis_server.url} cannot be reached: {reason}." == told
+
+
+async def test_loading(tmp_path: pathlib.Path) -> None:
+    """A Redis that is still reading its file is waited for."""
+    time = FakeTime()
+    slow = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
+    with RedisServer(tmp_path, *slow) as server:
+        for number in range(20):
+            server.do("SET", f"key {number}", "x" * 2000)
+        server.do("CONFIG", "SET", "rdbcompression", "no")
+        server.do("SAVE")
+        server.kill()
+        server.launch()
+        async with opened(server.url, time=time) as store:
+            told: list[str] = []
+            while not told or "loading" not in told[-1]:
+                told.append(await why(store.ping()))
+                time.now += 1
+            await eventually_works(store, ping, time)
+
+    assert f"The state at {server.url} cannot be reached: it is still loading its data." == told[-1]
+
+
+async def test_cluster_down(redis_cluster: Sequence[RedisServer]) -> None:
+    """A cluster in which nobody has the slot is a failure that says so, until somebody has."""
+    time = FakeTime()
+    slot = redis_cluster[0].do("CLUSTER", "KEYSLOT", "{gateway:limits}")
+    owner = redis_cluster[slot // (16384 // 3 + 1)]
+    async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[0].port}", time=time) as store:
+        await reserve(store)
+        owner.do("CLUSTER", "DELSLOTS", slot)
+        try:
+            told = await why(reserve(store))
+        finally:
+            owner.do("CLUSTER", "ADDSLOTS", slot)
+        time.now += 1
+        await eventually_works(store, reserve, time)
+
+    assert told.endswith("the cluster is down.")
+
+
+async def test_not_a_cluster(redis_server: RedisServer) -> None:
+    """A single Redis is no cluster."""
+    async with opened(redis_server.url.replace("redis:", "redis+cluster:")) as store:
+        assert (await why(store.ping())).endswith("no node of a cluster answers.")
+
+
+# ── forgetful ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("flush", ["SCRIPT FLUSH", "FLUSHALL"])
+async def test_flushed(redis_server: RedisServer, flush: str) -> None:
+    """A Redis that forgets in flight is survived: scripts are sent again, limits begin anew, nobody sees an error."""
+    async with opened(redis_server.url) as store:
+        for number in range(3):
+            await store.reserve(str(number), [BUDGET, CONCURRENT], 60)
+            redis_server.do(*flush.split())
+            await store.settle(str(number), [BUDGET, CONCURRENT], [2, 0])
+            redis_server.do(*flush.split())
+            for action in EVERYTHING:
+                await action(store)
+        [spent, held] = await store.reserve("s", [BUDGET, CONCURRENT], 60)
+
+    assert (993 if flush == "SCRIPT FLUSH" else 999, 999) == (spent.remaining, held.remaining)
+
+
+async def test_nothing_stays(redis_server: RedisServer) -> None:
+    """Names of limits are gone by themselves when they hold nothing worth keeping; what was spent in all stays."""
+    now = real_time.time()
+    gates = [
+        REQUESTS,
+        CONCURRENT,
+        Gate("usd_budget", "key:a:2026-01", 100, 1, ends=now + 3600),
+        Gate("usd_budget", "key:a:total", 100, 1),
+        Gate("usd_budget", "key:b:total", 100, 1),
+    ]
+    async with opened(redis_server.url) as store:
+        await store.reserve("r", gates, 30)
+        await store.settle("r", gates[3:4], [1])
+    ttl = {
+        name.partition(":")[2]: redis_server.do("TTL", name) for name in redis_server.do("KEYS", "{gateway:limits}*")
+    }
+    expected = [120, 30, 86_400 + 3600, None, 30]
+    actual = [ttl.pop(f"limits}}:{gate.id}") for gate in gates]
+
+    assert {} == ttl
+    assert [
+        None if wanted is None else -5 <= left - wanted <= 1 for wanted, left in zip(expected, actual, strict=True)
+    ] == [
+        True,
+        True,
+        True,
+        None,
+        True,
+    ]
+    assert -1 == actual[3]
+
+
+async def test_redis_has_the_time(redis_server: RedisServer) -> None:
+    """Time is Redis's own, which replicas share whatever their clocks say: there a lease ends by itself."""
+    gate = Gate("concurrent", "key:a", 1, 1)
+    async with opened(redis_server.url) as store, asyncio.timeout(SECONDS):
+        await store.reserve("r", [gate], 0.05)
+        waits = [(await store.reserve("s", [gate], 10))[0].wait]
+        while waits[-1] is not None:
+            await asyncio.sleep(0.005)
+            waits.append((await store.reserve("s", [gate], 10))[0].wait)
+
+    assert {1.0} == set(waits[:-1])
+
+
+async def test_half_characters(redis_server: RedisServer) -> None:
+    """What Python may hold of a broken text, Redis holds as well."""
+    async with opened(redis_server.url) as store:
+        record = KeyRecord("id \ud800", "\ud800", "hash \ud800", ("\ud800",))
+        await store.add_key(record)
+        await store.reserve("\ud800", [Gate("requests", "\ud800", 9, 1)], 1)
+
+        assert [record] == list(await store.list_keys())
+
+
+async def test_ten_thousand_keys(redis_server: RedisServer) -> None:
+    """Ten thousand keys are listed in order, within the time that a command has."""
+    async with opened(redis_server.url, timeout=0.5) as store:
+        await store.add_key(KeyRecord("key_00000", "app", "hash_00000", created=5.0))
+        with redis.Redis(port=redis_server.port) as client:
+            one: dict[bytes, bytes] = client.hgetall("gateway:keys")
+            for number in range(1, 10_000):
+                other = b"_%05d" % number
+                fields = {k.replace(b"_00000", other): v.replace(b"_00000", other) for k, v in one.items()}
+                one_more = [word for pair in fields.items() for word in pair]
+                client.execute_command("HSET", "gateway:keys", *one_more)
+        keys = await store.list_keys()
+
+    assert [f"key_{number:05}" for number in range(10_000)] == [key.id for key in keys]
+
+
+# ── TLS and Sentinel ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def tls_server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TLSRedisServer]:
+    folder = tmp_path_factory.mktemp("tls")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    with TLSRedisServer(folder, folder / "server.pem", folder / "ca.pem") as server:
+        yield server
+
+
+async def test_tls(tls_server: TLSRedisServer) -> None:
+    """Over TLS, with a private authority, everything works, and each further connection is quickly made."""
+    async with opened(tls_server.url, ca=tls_server.folder / "ca.pem") as store:
+        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(100)))
+        [found] = await store.reserve("r", [CONCURRENT], 60)
+
+    assert 899 == found.remaining
+
+
+async def test_tls_of_a_cluster(tls_server: TLSRedisServer, tmp_path: pathlib.Path) -> None:
+    """A cluster is spoken to over TLS just so, its first node as those that this one names."""
+    files = (tls_server.folder / "server.pem", tls_server.folder / "ca.pem")
+    arguments = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", str(free_port()))
+    with TLSRedisServer(tmp_path, *files, *arguments) as node:
+        node.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        eventually(lambda: "cluster_state:ok" in str(node.do("CLUSTER", "INFO")))
+        async with opened(node.url.replace("rediss:", "rediss+cluster:"), ca=files[1]) as store:
+            for action in EVERYTHING:
+                await action(store)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ca", "reason"),
+    [
+        ("rediss", None, "its certificate is not trusted"),
+        ("rediss", "other", "its certificate is not trusted"),
+        ("redis", None, "the connection fails"),
+    ],
+)
+async def test_tls_not_trusted(
+    tls_server: TLSRedisServer, tmp_path: pathlib.Path, scheme: str, ca: str | None, reason: str
+) -> None:
+    """Another authority's certificate is not trusted, and nothing is said in plain text."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    async with opened(f"{scheme}://127.0.0.1:{tls_server.port}", ca=other if ca else None) as store:
+        assert (await why(store.ping())).endswith(f": {reason}.")
+
+
+def test_unusable_authority(tmp_path: pathlib.Path) -> None:
+    """A file that holds no certificates is refused when the state is opened."""
+    (tmp_path / "ca.pem").write_text("nothing of the kind")
+    with pytest.raises(StoreError, match=r"^`state\.ca_file`: .*/ca\.pem cannot be used: it must be a file of PEM"):
+        RedisLink(Address.of("rediss://x", None), str(tmp_path / "ca.pem"))
+
+
+@pytest.mark.parametrize("password", [None, SECRET], ids=["open", "password"])
+async def test_failover(tmp_path: pathlib.Path, redis_server: RedisServer, password: str | None) -> None:
+    """When the master dies, its replica is found through the sentinels, one of whom is silent; budgets are whole."""
+    time = FakeTime()
+    budget = Gate("usd_budget", "key:a:total", 1000, 100)
+
+    async def reserve_after_the_first(store: RedisStore) -> None:
+        [found] = await store.reserve("t", [budget], 10)
+        assert 800 == found.remaining
+
+    with RedisServer(tmp_path / "one", "--repl-diskless-sync-delay", "0", password=password) as master:
+        replicating = ("--replicaof", f"127.0.0.1 {master.port}")
+        with RedisServer(tmp_path / "two", *replicating, password=password) as replica:
+            eventually(lambda: replica.do("INFO", "replication")["master_link_status"] == "up")
+            with Sentinel(tmp_path / "three", master) as sentinel, redis_server.paused():
+                eventually(lambda: sentinel.do("SENTINEL", "REPLICAS", "main") != [])
+                url = f"redis+sentinel://127.0.0.1:{redis_server.port},127.0.0.1:{sentinel.port}/main/0"
+                async with opened(url, password, time=time, timeout=1.0) as store:
+                    await store.settle("r", [budget], [100])
+                    assert 1 == master.do("WAIT", 1, 5000)
+                    master.kill()
+                    await why(store.reserve("s", [budget], 10))
+                    await eventually_works(store, reserve_after_the_first, time)

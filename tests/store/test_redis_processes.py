@@ -1,0 +1,95 @@
+"""Several processes over one Redis: together they admit exactly the limit, and one that dies takes nothing with it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+
+from gateway.gates import Gate
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import RedisLink
+from tests.fakes.redis_server import SECONDS, RedisServer
+
+CALLERS = 200
+ADMITTED = """
+import asyncio, sys
+from gateway.gates import Gate
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import RedisLink
+
+async def main(url, name, callers):
+    store = RedisStore(RedisLink(Address.of(url, None), timeout=20), clock=lambda: 1_790_000_000.0)
+    gates = [Gate("requests", "a", 50, 1), Gate("concurrent", "a", 90, 1), Gate("usd_budget", "a:total", 10**6, 7)]
+    await store.ping()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    found = await asyncio.gather(*(store.reserve(f"{name}-{n}", gates, 60) for n in range(int(callers))))
+    admitted = [n for n, standings in enumerate(found) if all(s.wait is None for s in standings)]
+    await asyncio.gather(*(store.settle(f"{name}-{n}", gates, [1, 0, 7]) for n in admitted))
+    print(len(admitted))
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+DYING = """
+import asyncio, sys
+from gateway.gates import Gate
+from gateway.store.redis import RedisStore
+from gateway.store.redis_address import Address
+from gateway.store.redis_link import RedisLink
+
+async def main(url):
+    store = RedisStore(RedisLink(Address.of(url, None), timeout=20))
+    budget = Gate("usd_budget", "key:a:total", 1000, 10)
+    for n in range(1000):
+        await store.reserve(f"r{n}", [budget, Gate("concurrent", "key:a", 100, 1)], 0.2)
+        if n >= 20:
+            print(n, flush=True)
+        else:
+            await store.settle(f"r{n}", [budget, Gate("concurrent", "key:a", 100, 1)], [3, 0])
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_exactly_the_limit(redis_server: RedisServer) -> None:
+    """200 callers at once in each of three processes get through as often as the limit says, and not once more.
+
+    Time stands still meanwhile, or the bucket would rightly give more.
+    """
+    processes = [start(ADMITTED, redis_server.url, str(number), str(CALLERS)) for number in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+    admitted = sum(int(process.communicate("go\n")[0]) for process in processes)
+    spent = redis_server.do("HGET", "{gateway:limits}:usd_budget:a:total", "spent")
+    held = redis_server.do("HGET", "{gateway:limits}:concurrent:a", "held")
+
+    assert (50, "350", "0") == (admitted, spent, held)
+
+
+async def test_killed(redis_server: RedisServer) -> None:
+    """After kill -9 in the middle of work, what was settled is spent, and what was reserved is there again soon."""
+    process = start(DYING, redis_server.url)
+    assert process.stdout is not None
+    assert "20\n" == process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    gates = [Gate("usd_budget", "key:a:total", 1000, 1), Gate("concurrent", "key:a", 100, 101)]
+    store = RedisStore(RedisLink(Address.of(redis_server.url, None), timeout=20))
+    left: list[int] = []
+    async with asyncio.timeout(SECONDS):
+        while left != [1000 - 20 * 3, 100]:
+            left = [standing.remaining for standing in await store.reserve("probe", gates, 10)]
+    await store.close()
+
+    assert "60" == redis_server.do("HGET", "{gateway:limits}:usd_budget:key:a:total", "spent")
