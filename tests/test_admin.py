@@ -232,6 +232,22 @@ def test_created_at_once(admin: httpx.Client) -> None:
     assert len(working) <= 1
 
 
+def test_usage(running: GatewayProcess, admin: httpx.Client) -> None:
+    """Within seconds usage tells what a key has used; a request over its limit is one, and an error, without tokens."""
+    made = create(admin, "measured", limits={"rpm": 1, "tpm": 1000})
+    with running.client(made["key"]) as client:
+        answers = [client.post("/v1/embeddings", json={"model": "small", "input": ["x", "y z"]}) for _ in range(2)]
+        begun = time.monotonic()
+        while (used := client.get("/v1/usage").json()["total"])["requests"] < 2:
+            assert time.monotonic() - begun < 30
+    everyones = admin.get("/admin/usage", params={"key": made["id"]}).json()["total"]
+    tokens = answers[0].json()["usage"]["total_tokens"]
+    told = {name: used[name] for name in ("requests", "errors", "inputs", "tokens")}
+
+    assert ([200, 429], everyones) == ([answer.status_code for answer in answers], used)
+    assert {"requests": 2, "errors": 1, "inputs": 4, "tokens": tokens} == told
+
+
 # ── who may ask ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
