@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
@@ -74,8 +75,12 @@ def admin_key(reading: Reading, shape: AuthShape) -> str | None:
     if shape.admin_key is not None and shape.admin_key_file is not None:
         reading.problem(("auth", "admin_key_file"), "stands beside `admin_key`; give one of them")
     if shape.admin_key_file is not None:
-        return reading.text_of(shape.admin_key_file, ("auth", "admin_key_file"))
-    return shape.admin_key.get_secret_value() if shape.admin_key is not None else None
+        name, key = "admin_key_file", reading.text_of(shape.admin_key_file, ("auth", "admin_key_file"))
+    else:
+        name, key = "admin_key", None if shape.admin_key is None else shape.admin_key.get_secret_value()
+    if key is not None and (not re.fullmatch(r"[\x20-\x7e]*", key) or key != key.strip()):
+        reading.problem(("auth", name), "must be printable ASCII without blanks around it: it is sent in a header")
+    return key
 
 
 def state(reading: Reading, shape: StateShape) -> StateConfig:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from gateway.model_shape import Positive, RatesShape
+from gateway import checks
+from gateway.model_shape import Amount, ModelName, RatesShape
 from gateway.shape import Shape
 
-ShortText = Annotated[str, StringConstraints(max_length=512)]
+PlainName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checks.plain_name)]
+NoteName = Annotated[str, StringConstraints(max_length=64)]
+Note = Annotated[str, StringConstraints(max_length=512)]
 
 
 class BudgetShape(Shape):
-    usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    usd: Annotated[float, Field(ge=1e-9, le=1_000_000_000)] | None = None
     """Most US dollars in the period."""
-    tokens: Positive | None = None
+    tokens: Amount | None = None
     """Most tokens in the period."""
     per: Literal["day", "week", "month", "total"]
     """When it begins anew: days, weeks and months of UTC, or never."""
@@ -33,13 +36,13 @@ class TeamShape(Shape):
 class GrantShape(Shape):
     """What a key may do."""
 
-    models: list[str] = ["*"]
+    models: Annotated[list[ModelName], Field(max_length=100)] = ["*"]
     """Models that it may use; `*` stands for any characters."""
     team: str | None = None
     """One of `teams`, whose limits and budget it shares."""
     limits: RatesShape = RatesShape()
     """What it may ask for."""
-    model_limits: dict[str, RatesShape] = {}
+    model_limits: Annotated[dict[ModelName, RatesShape], Field(max_length=100)] = {}
     """What it may ask of each model whose name fits; `*` stands for any characters."""
     budget: BudgetShape | None = None
     """What it may spend."""
@@ -50,23 +53,9 @@ class GrantShape(Shape):
 class KeyWish(GrantShape):
     """A key to be made."""
 
-    name: str
+    name: PlainName
     """What logs and lists call it."""
     expires: str | None = None
     """When it stops working: a date like 2027-01-31, or a time from now like 90d."""
-    metadata: Annotated[dict[str, ShortText], Field(max_length=16)] = {}
+    metadata: Annotated[dict[NoteName, Note], Field(max_length=16)] = {}
     """Notes of the operator; they decide nothing."""
-
-
-class KeyChange(Shape):
-    """What is to change about a key; what is not named stays, and null takes a limit away."""
-
-    name: str | None = None
-    models: list[str] | None = None
-    team: str | None = None
-    limits: RatesShape | None = None
-    model_limits: dict[str, RatesShape] | None = None
-    budget: BudgetShape | None = None
-    priority: Literal["interactive", "bulk"] | None = None
-    expires: str | None = None
-    metadata: Annotated[dict[str, ShortText], Field(max_length=16)] | None = None

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, keys, origin, reports
-from gateway.access_shape import KeyChange, KeyWish
+from gateway import bodies, key_wishes, keys, origin, reports
 from gateway.auth import KeyRecord, bearer
 from gateway.authentication import AdminGuard
 from gateway.errors import InvalidRequest, NotFound
-from gateway.keys import KeyRefused, KeyUnknown
-from gateway.store import Store
+from gateway.key_wishes import KeyRefused
+from gateway.keys import KeyUnknown
+from gateway.store import Store, Usage, UsageKey
 from gateway.wire import parse_object
 from providers import codec
 
 MAX_BODY: Final = 2**20
 BODY_SECONDS: Final = 20.0
 JSON: Final = "application/json"
-_WishT = TypeVar("_WishT", KeyWish, KeyChange)
+UNKEPT: Final = {"cache-control": "no-store"}
+"""A new key is in one of these answers, and the others are soon out of date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,15 @@ class Admin:
 
     async def list_keys(self, request: Request) -> Response:
         self._check(request)
-        now = time.time()
         records = [*self.file_keys, *await self.store.list_keys()]
-        return _json({"object": "list", "data": [reports.key_object(record, now) for record in records]})
+        return await asyncio.to_thread(_key_list, records)
 
     async def create_key(self, request: Request) -> Response:
         """The answer has the key, which is never told again."""
         self._check(request)
-        wish = await self._wish(request, KeyWish)
+        body = await _object(request, "`name`, and what the key is to be")
         try:
-            made = await keys.create(self.store, wish, self.teams)
+            made = await keys.create(self.store, key_wishes.shaped(body), self.teams)
         except KeyRefused as error:
             raise _refused(error) from None
         return _json({**reports.key_object(made.record, time.time()), "key": made.key}, 201)
@@ -57,18 +57,19 @@ class Admin:
         return _json(reports.key_object(await self._find(request), time.time()))
 
     async def change_key(self, request: Request) -> Response:
+        """The body is a JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396"""
         self._check(request)
-        wish = await self._wish(request, KeyChange)
-        record = await self._find(request)
+        body = await _object(request, "what is to change")
+        record = await self._changeable(request)
         try:
-            changed = await keys.change(self.store, record.id, wish, self.teams)
+            changed = await keys.change(self.store, record.id, body, self.teams)
         except KeyRefused as error:
             raise _refused(error) from None
         return _json(reports.key_object(changed, time.time()))
 
     async def revoke_key(self, request: Request) -> Response:
         self._check(request)
-        record = await self._find(request)
+        record = await self._changeable(request)
         await self.store.revoke_key(record.id, time.time())
         return _json(reports.key_object(await self._find(request), time.time()))
 
@@ -79,9 +80,10 @@ class Admin:
         overlap = body.get("overlap")
         if set(body) != {"overlap"} or not isinstance(overlap, str):
             raise InvalidRequest(
-                "The body must hold `overlap` alone: how long the old key still works, like 24h, or 0.", param="overlap"
+                'The body must hold `overlap` alone: how long the old key still works, like "24h", or "0".',
+                param="overlap",
             )
-        record = await self._find(request)
+        record = await self._changeable(request)
         try:
             made = await keys.rotate(self.store, record.id, overlap)
         except KeyRefused as error:
@@ -103,9 +105,7 @@ class Admin:
         except ValueError as error:
             raise InvalidRequest(f"{error}.") from None
         rows = await self.store.usage(query)
-        if form == "csv":
-            return Response(reports.usage_csv(rows), media_type="text/csv; charset=utf-8")
-        return _json(reports.usage_report(rows))
+        return await asyncio.to_thread(_usage_csv if form == "csv" else _usage_report, rows)
 
     def _check(self, request: Request) -> None:
         self.guard.check(bearer(request.headers.get("authorization"), None), origin.source(request))
@@ -113,8 +113,6 @@ class Admin:
     async def _find(self, request: Request) -> KeyRecord:
         key_id = request.path_params["key_id"]
         for record in self.file_keys:
-            if record.id == key_id and request.method != "GET":
-                raise InvalidRequest("This key stands in the routing file, and is changed there.")
             if record.id == key_id:
                 return record
         try:
@@ -122,11 +120,11 @@ class Admin:
         except KeyUnknown as error:
             raise NotFound(str(error)) from None
 
-    async def _wish(self, request: Request, shape: type[_WishT]) -> _WishT:
-        try:
-            return keys.shaped(shape, await _object(request, "what the key is to be"))
-        except KeyRefused as error:
-            raise _refused(error) from None
+    async def _changeable(self, request: Request) -> KeyRecord:
+        record = await self._find(request)
+        if record in self.file_keys:
+            raise InvalidRequest("This key stands in the routing file, and is changed there.")
+        return record
 
 
 async def _object(request: Request, fields: str) -> dict[str, Any]:
@@ -138,5 +136,21 @@ def _refused(error: KeyRefused) -> InvalidRequest | NotFound:
     return NotFound(str(error)) if isinstance(error, KeyUnknown) else InvalidRequest(str(error), param=error.field)
 
 
+# Lists can be long: they are written in a thread, so that no client waits for an operator's report.
+
+
+def _key_list(records: Sequence[KeyRecord]) -> Response:
+    now = time.time()
+    return _json({"object": "list", "data": [reports.key_object(record, now) for record in records]})
+
+
+def _usage_report(rows: Sequence[tuple[UsageKey, Usage]]) -> Response:
+    return _json(reports.usage_report(rows))
+
+
+def _usage_csv(rows: Sequence[tuple[UsageKey, Usage]]) -> Response:
+    return Response(reports.usage_csv(rows), headers=UNKEPT, media_type="text/csv; charset=utf-8")
+
+
 def _json(value: Any, status: int = 200) -> Response:
-    return Response(codec.write_json(value), status, media_type=JSON)
+    return Response(codec.write_json(value), status, headers=UNKEPT, media_type=JSON)

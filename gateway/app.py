@@ -11,8 +11,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import Lifespan
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from gateway.admin import Admin
 from gateway.endpoints import Endpoints
@@ -37,6 +37,14 @@ EXPOSED_HEADERS: Final = (
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+class ClientCors(CORSMiddleware):
+    """Lets web pages call what is for clients; with an operator's key they have no business."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_admin = scope["type"] == "http" and scope["path"].startswith("/admin")
+        await (self.app if is_admin else super().__call__)(scope, receive, send)
+
+
 def application(
     endpoints: Endpoints, admin: Admin | None, cors_origins: Sequence[str], lifespan: Lifespan[Starlette]
 ) -> Starlette:
@@ -44,7 +52,7 @@ def application(
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
-            CORSMiddleware,
+            ClientCors,
             allow_origins=cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
@@ -84,10 +92,10 @@ def routes(endpoints: Endpoints, admin: Admin | None) -> list[BaseRoute]:
         table += (
             ("GET", "/admin/keys", admin.list_keys),
             ("POST", "/admin/keys", admin.create_key),
-            ("GET", "/admin/keys/{key_id}", admin.show_key),
-            ("PATCH", "/admin/keys/{key_id}", admin.change_key),
-            ("DELETE", "/admin/keys/{key_id}", admin.revoke_key),
-            ("POST", "/admin/keys/{key_id}/rotate", admin.rotate_key),
+            ("POST", "/admin/keys/{key_id:path}/rotate", admin.rotate_key),  # a file key's name may hold a slash
+            ("GET", "/admin/keys/{key_id:path}", admin.show_key),
+            ("PATCH", "/admin/keys/{key_id:path}", admin.change_key),
+            ("DELETE", "/admin/keys/{key_id:path}", admin.revoke_key),
             ("GET", "/admin/usage", admin.usage),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
@@ -113,9 +121,16 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             ),
         )
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted(_methods(request)))
         return await _on_gateway_error(
             request,
             MethodNotAllowed(f"`{asked}` is not possible here; this path takes {allowed}.", headers={"allow": allowed}),
         )
     return await _on_gateway_error(request, InvalidRequest(error.detail))
+
+
+def _methods(request: Request) -> set[str]:
+    """What the path takes in all; Starlette tells the first route's."""
+    table = cast("list[Route]", request.app.routes)
+    fitting = [route for route in table if route.matches(request.scope)[0] is not Match.NONE]
+    return set[str]().union(*(route.methods or () for route in fitting))

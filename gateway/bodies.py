@@ -38,4 +38,4 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
 
 
 def _too_large(most: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The request body is larger than {most} bytes. Send fewer inputs in one request.")
+    return RequestTooLarge(f"The request body is larger than {most} bytes. Send less in one request.")

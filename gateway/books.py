@@ -43,10 +43,10 @@ class Entry:
 
         Raises RateLimited or QuotaExhausted with nothing taken, and StateUnavailable.
         """
-        if self._limiter.limits(self._caller, self._route):
-            self.tokens = sum(await self._count(plan))
+        estimate = sum(await self._count(plan)) if self._limiter.limits(self._caller, self._route) else 0
         seconds = max(0.0, deadline - asyncio.get_running_loop().time())
-        self._reservation = await self._limiter.reserve(self._caller, self._route, self.tokens, seconds)
+        self._reservation = await self._limiter.reserve(self._caller, self._route, estimate, seconds)
+        self.tokens = estimate  # only now: what is refused uses nothing
         self._record.headers.update(self._reservation.headers)
         self._record.shadowed = self._reservation.shadowed
 

@@ -15,6 +15,13 @@ def model_name(name: str) -> str:
     return name
 
 
+def plain_name(name: str) -> str:
+    """Of a key or a team: it goes into logs, lists and tables, and must not upset a terminal."""
+    if not (name and name == name.strip() and name.isprintable() and len(name) <= 100):
+        raise ValueError("must have 1 to 100 printable characters, and no blank at either end")
+    return name
+
+
 def prompt(template: str) -> str:
     if template.count("{text}") != 1:
         raise ValueError("must hold `{text}` exactly once, where the input goes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -38,6 +39,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
     "datetime_type": "must be a date like 2027-01-31",
     "datetime_from_date_parsing": "must be a date like 2027-01-31",
     "union_tag_not_found": "its `kind` is missing",
@@ -80,15 +82,23 @@ def _unknown_key(key: str, path: Path, known: list[str]) -> tuple[Path, str]:
 def _keys_at(shape: type[BaseModel], path: Path) -> list[str]:
     current: Any = shape
     for step in path:
+        current = _present(current)
         if isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(step))
             current = field.annotation if field else None
         else:  # a kind among several; else a list's index or a mapping's key: what it holds
             arguments = get_args(current)
             current = _of_kind(current, step) or (arguments[-1] if arguments else None)
+    current = _present(current)
     if isinstance(current, type) and issubclass(current, BaseModel):
         return list(current.model_fields)
     return []
+
+
+def _present(annotation: Any) -> Any:
+    """What may be there, of what may be absent."""
+    members = [member for member in get_args(annotation) if member is not NoneType]
+    return members[0] if len(members) == 1 and NoneType in get_args(annotation) else annotation
 
 
 def _of_kind(union: Any, kind: str | int) -> type[BaseModel] | None:

@@ -5,6 +5,7 @@ It knows no model: what a token id means, and how many tokens are too many, is d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,8 +16,12 @@ MAX_INPUTS: Final = 2048
 MAX_TOKEN_ID: Final = 2**32 - 1
 
 
+_KEY: Final = re.compile(r"sk-gateway-[\w.-]{20,}")
+
+
 def quoted(name: str, limit: int = 100) -> str:
-    """A name that came from outside, fit for a message: short, and on one line."""
+    """A name that came from outside, fit for a message or a log: short, on one line, and never one of our keys."""
+    name = _KEY.sub("sk-gateway-…", name) if "sk-gateway-" in name else name
     clean = "".join(c if c.isprintable() and c != "`" else "?" for c in name[: limit + 1])
     return clean if len(name) <= limit else clean[:limit] + "…"
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from gateway.auth import KeyRecord
 from gateway.inputs import quoted
-from gateway.keys import KeyRefused, KeyUnknown
+from gateway.key_wishes import KeyRefused
+from gateway.keys import KeyUnknown
 from gateway.minted import LONGEST_SECONDS, Mint
 from gateway.quantities import seconds
 from gateway.store import KeyStore

@@ -50,6 +50,8 @@ ModelName = Annotated[str, AfterValidator(checks.model_name)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]
 HeaderValue = Annotated[SecretStr, inside(checks.header_value)]
 Positive = Annotated[int, Field(ge=1)]
+Amount = Annotated[int, Field(ge=1, le=10**15)]
+"""What is counted: beyond this a float, which is what Lua calculates with, no longer knows every whole number."""
 
 
 class DimensionsShape(Shape):
@@ -64,11 +66,11 @@ class DimensionsShape(Shape):
 
 
 class RatesShape(Shape):
-    rpm: Positive | None = None
+    rpm: Amount | None = None
     """Most requests a minute."""
-    tpm: Positive | None = None
+    tpm: Amount | None = None
     """Most tokens a minute."""
-    concurrent: Positive | None = None
+    concurrent: Amount | None = None
     """Most requests at a time."""
     shadow: bool = False
     """true: these three are counted and reported, and refuse nothing."""

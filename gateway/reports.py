@@ -59,9 +59,9 @@ def usage_report(rows: Sequence[tuple[UsageKey, Usage]]) -> dict[str, Any]:
 
 
 def usage_csv(rows: Sequence[tuple[UsageKey, Usage]]) -> str:
-    """With a header line. A cell that a spreadsheet would take for a formula is made a text."""
-    written = io.StringIO()
-    sheet = csv.writer(written, lineterminator="\n")
+    """With a header line. Texts are quoted, and one that a spreadsheet would take for a formula is made a text."""
+    written = io.StringIO(newline="")
+    sheet = csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     sheet.writerow(COLUMNS)
     for key, usage in rows:
         sheet.writerow(_harmless(value) for value in usage_row(key, usage).values())
@@ -120,13 +120,18 @@ def key_row(record: KeyRecord, now: float) -> Mapping[str, str]:
 
 
 def _limits(record: KeyRecord) -> str:
-    rates, budget = record.rates, record.budget
-    told = [f"{name}={value}" for name, value in rates_object(rates).items() if value and name != "shadow"]
+    budget = record.budget
+    told = _told(record.rates)
+    told += [f"{pattern}:{limit}" for pattern, rates in record.model_rates.items() for limit in _told(rates)]
     if budget is not None and budget.nanos is not None:
         told.append(f"usd={budget.nanos / NANOS:g}/{budget.per}")
     if budget is not None and budget.tokens is not None:
         told.append(f"tokens={budget.tokens}/{budget.per}")
     return ",".join(told) or "-"
+
+
+def _told(rates: Rates) -> list[str]:
+    return [name if value is True else f"{name}={value}" for name, value in rates_object(rates).items() if value]
 
 
 def written(at: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway import checks
-from gateway.access_shape import GrantShape, TeamShape
+from gateway.access_shape import GrantShape, PlainName, TeamShape
 from gateway.identity_shape import JwtShape
 from gateway.model_shape import ModelName, ModelShape, inside
 from gateway.quantities import Duration, Size
@@ -53,7 +53,7 @@ class StateShape(Shape):
 
 
 class KeyShape(GrantShape):
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: PlainName
     """What logs and lists call this key."""
     sha256: Annotated[str, AfterValidator(checks.sha256)]
     """SHA-256 of the key in lower-case hex: `gateway keys hash` prints it."""
@@ -80,7 +80,7 @@ class FileShape(Shape):
     server: ServerShape = ServerShape()
     state: StateShape = StateShape()
     auth: AuthShape = AuthShape()
-    teams: dict[str, TeamShape] = {}
+    teams: dict[PlainName, TeamShape] = {}
     """Keys that share limits and a budget, by name."""
     models: dict[ModelName, ModelShape] = {}
     """The names that clients use, and what serves them."""

@@ -114,14 +114,21 @@ def cosine(left: bytes, right: bytes) -> float:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two JSON objects laid on top of each other, objects within objects too; a null in `over` removes the key."""
+    """Two JSON objects laid on top of each other, objects within objects too; a null in `over` removes the key.
+
+    This is the JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396
+    """
     result = dict(under)
-    for key, value in over.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, Mapping):
-            below = result.get(key)
-            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
-        else:
-            result[key] = value
+    layers: list[tuple[dict[str, Any], Mapping[str, Any]]] = [(result, over)]
+    while layers:  # no recursion: JSON can be read nested deeper than Python calls
+        into, layer = layers.pop()
+        for key, value in layer.items():
+            if value is None:
+                into.pop(key, None)
+            elif isinstance(value, Mapping):
+                below = into.get(key)
+                into[key] = dict(below) if isinstance(below, Mapping) else {}
+                layers.append((into[key], value))
+            else:
+                into[key] = value
     return result

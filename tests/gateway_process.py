@@ -17,9 +17,9 @@ from typing import Any, Self
 
 import httpx
 
-from gateway import auth
+from gateway.auth import key_hash, new_key
 
-KEY = auth.new_key()
+KEY = new_key()
 """A client key that every gateway started here knows, under the name `tests`."""
 
 # Development mode shows what was never closed; a warning from anywhere ends the request that caused it.
@@ -27,10 +27,15 @@ PYTHON = [sys.executable, "-X", "dev", "-W", "error"]
 COMPLAINTS = re.compile(r"Traceback|Warning|Exception ignored|was never (awaited|retrieved)|\"level\": \"error\"")
 
 
+def _lines(text: str, indent: int) -> str:
+    return textwrap.indent(textwrap.dedent(text).strip(), " " * indent) + "\n"
+
+
 class GatewayProcess:
     """Serves the models of a YAML text from entering to leaving; leaving checks that it complained of nothing.
 
-    `server` and `access` are further lines of the sections `server` and `auth`.
+    `server` and `access` are further lines of the sections `server` and `auth`, `keys` further items of `auth.keys`,
+    `sections` whole other sections.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class GatewayProcess:
         server: str = "",
         state: str = "url: sqlite:///gateway.db",
         access: str = "",
+        keys: str = "",
+        sections: str = "",
         arguments: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
         may_complain: bool = False,
@@ -50,12 +57,12 @@ class GatewayProcess:
         self._arguments = arguments
         self._environ = environ or {}
         self.config = folder / "gateway.yaml"
+        own_key = f"- {{name: tests, sha256: {key_hash(KEY)}}}"
         self.config.write_text(
-            f"server:\n  port: 0\n{textwrap.indent(textwrap.dedent(server).strip(), '  ')}\n"
+            f"server:\n  port: 0\n{_lines(server, 2)}"
             f"state: {{{state}}}\n"
-            f"auth:\n  keys:\n    - {{name: tests, sha256: {auth.key_hash(KEY)}}}\n"
-            f"{textwrap.indent(textwrap.dedent(access).strip(), '  ')}\n"
-            f"models:\n{textwrap.indent(textwrap.dedent(models).strip(), '  ')}\n"
+            f"auth:\n  keys:\n{_lines(own_key, 4)}{_lines(keys, 4)}{_lines(access, 2)}"
+            f"{_lines(sections, 0)}models:\n{_lines(models, 2)}"
         )
 
     def __enter__(self) -> Self:

@@ -42,8 +42,8 @@ GATEWAY_ORDER = [
     {"record", "upstream", "retry", "logs", "halving"},
     {"credentials", "line", "statistics"},
     {"backends", "batcher", "dispatch"},
-    {"usage", "engines", "token_sources", "ledger", "keys", "state_watch", "known_keys", "key_sets"},
-    {"books"},
+    {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets"},
+    {"keys", "books"},
     {"service", "reports", "minting", "oidc"},
     {"authentication"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
@@ -104,7 +104,7 @@ DOORS = {
     "pydantic": {
         *("gateway.shape", "gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
         *("gateway.credential_shape", "gateway.credential_rules", "gateway.faults_of_shape", "gateway.reading"),
-        *("gateway.keys", "gateway.identity_shape"),
+        *("gateway.key_wishes", "gateway.identity_shape"),
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),

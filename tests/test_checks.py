@@ -15,6 +15,7 @@ Check = Callable[[Any], object]
 
 ACCEPTED: dict[Check, list[object]] = {
     checks.model_name: ["m", "bge-m3:567m", "BAAI/bge", "v1.5", "日本", "~", "x" * 200],
+    checks.plain_name: ["a", "a b", "o'brien", "名前", "🔑", "key_1", "-", "x" * 100],
     checks.prompt: ["{text}", "query: {text}", "{text} {title}", "a\n{text}"],
     checks.sha256: ["0123456789abcdef" * 4],
     checks.moment: ["2027-01-31", "2027-01-31T10:00:00Z", None, [], datetime.date(2027, 1, 31)],
@@ -39,6 +40,7 @@ ACCEPTED: dict[Check, list[object]] = {
 
 REFUSED: dict[tuple[Check, str], list[object]] = {
     (checks.model_name, "1 to 200 printable characters"): ["", "a b", "a\n", "x" * 201, "\u200b"],
+    (checks.plain_name, "1 to 100 printable characters"): ["", " ", " a", "a ", "a\n", "\u202e", "\x1b[31m", "x" * 101],
     (checks.prompt, "`{text}` exactly once"): ["", "query:", "{text}{text}", "{ text }"],
     (checks.sha256, "64 lower-case hex digits"): ["", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n"],
     (checks.moment, "like 2027-01-31"): [20270131, 1.5, True, "20270131", "2027", "soon", ""],

@@ -414,7 +414,7 @@ def test_create_with_limits() -> None:
     assert ({"usd": 0.5, "tokens": None, "per": "day", "soft": 0.8}, "bulk") == (row["budget"], row["priority"])
 
 
-@pytest.mark.parametrize(("alone", "needs"), [("--shadow", "--rpm"), ("--per day", "--budget-usd")])
+@pytest.mark.parametrize(("alone", "needs"), [("--shadow", "--rpm"), ("--per day", "`usd`, `tokens`")])
 def test_options_that_need_others(alone: str, needs: str) -> None:
     """An option that says nothing by itself is refused, with those it goes with."""
     result = call("keys", "create", "--name", "app", *alone.split())
@@ -426,10 +426,12 @@ def test_update() -> None:
     """What is named changes, and what is not stays."""
     make_key("app", "--rpm", "5")
     (row,) = listed()
-    call("keys", "update", row["id"], "--models", "a,b", "--budget-tokens", "9")
+    call("keys", "update", row["id"], "--models", "a,b", "--tpm", "7", "--budget-tokens", "9", "--per", "week")
     (changed,) = listed()
 
-    assert {**row, "models": ["a", "b"], "budget": {"usd": None, "tokens": 9, "per": "month", "soft": 0.8}} == changed
+    limits = {"rpm": 5, "tpm": 7, "concurrent": None, "shadow": False}
+    budget = {"usd": None, "tokens": 9, "per": "week", "soft": 0.8}
+    assert {**row, "models": ["a", "b"], "limits": limits, "budget": budget} == changed
 
 
 def test_update_nothing() -> None:

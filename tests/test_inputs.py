@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.auth import new_key
 from gateway.errors import InvalidRequest
 from gateway.inputs import MAX_INPUTS, MAX_TOKEN_ID, kind, parse_input, quoted
 from providers.base import Input
@@ -202,6 +203,12 @@ def test_quoted(name: str, limit: int) -> None:
     clean = quoted(name, limit)
 
     assert (True, True, False) == (len(clean) <= limit + 1, clean.isprintable(), "`" in clean)
+
+
+def test_quoted_key() -> None:
+    """A client's key that was sent in the place of a name is not repeated."""
+
+    assert "a/sk-gateway-…/b" == quoted(f"a/{new_key()}/b")
 
 
 @pytest.mark.parametrize("name", ["text-embedding-3-small", "BAAI/bge-m3:query", "名前", "x" * 100, ""])

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
+import math
 import pathlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+import types
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import keys, reports
-from gateway.access_shape import KeyChange, KeyWish
+from gateway import key_wishes, keys, reports
+from gateway.access_shape import KeyWish
 from gateway.allowances import Budget, Rates
 from gateway.auth import KeyRecord, key_hash, new_key, well_formed
-from gateway.keys import KeyRefused, KeyUnknown, NewKey
+from gateway.key_wishes import KeyRefused
+from gateway.keys import KeyUnknown, NewKey
 from gateway.store.embedded import EmbeddedStore
 
 HOUR, DAY = 3600.0, 86400.0
@@ -39,7 +43,7 @@ async def store(tmp_path: pathlib.Path) -> AsyncIterator[EmbeddedStore]:
 
 
 def wish(name: str, models: Sequence[str] = ("*",), expires: str | None = None, **fields: Any) -> KeyWish:
-    return KeyWish(name=name, models=list(models), expires=expires, **fields)
+    return key_wishes.shaped({"name": name, "models": list(models), "expires": expires, **fields})
 
 
 async def rows(store: EmbeddedStore, file_keys: Sequence[KeyRecord] = ()) -> list[Mapping[str, str]]:
@@ -115,12 +119,18 @@ async def test_odd_names(store: EmbeddedStore, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "  ", "\u3000", "a\nb", "a\tb", "\x1b[31mred", "\0", "\u200b", "\udcff", "x" * 101]
+    "name",
+    [
+        *("", "  ", "\u3000", " a", "a ", "a\nb", "a\tb", "\x1b[31mred", "\0"),
+        *("\u200b", "\u202e", "\udcff", "x" * 101),
+    ],
 )
-async def test_bad_names(store: EmbeddedStore, name: str) -> None:
+def test_bad_names(name: str) -> None:
     """A key's name is not empty, not blank, not long, and cannot upset a terminal."""
+    with pytest.raises(KeyRefused, match=r"^`name` must ") as caught:
+        wish(name)
 
-    assert "A key's name has 1 to 100 printable characters." == await refusal(keys.create(store, wish(name)))
+    assert "name" == caught.value.field
 
 
 async def test_no_models(store: EmbeddedStore) -> None:
@@ -449,22 +459,27 @@ async def test_budget_of_nothing(store: EmbeddedStore) -> None:
     [
         ({"name": "other"}, {"name": "other"}),
         ({"models": ["a"]}, {"models": ("a",)}),
-        ({"limits": {"tpm": 3}}, {"rates": Rates(tpm=3)}),
+        ({"limits": {"tpm": 3}}, {"rates": Rates(rpm=5, tpm=3)}),
         ({"limits": None}, {"rates": Rates()}),
         ({"model_limits": {"a": {"rpm": 1}}}, {"model_rates": {"a": Rates(rpm=1)}}),
-        ({"budget": {"tokens": 3, "per": "day"}}, {"budget": Budget("day", None, 3)}),
+        ({"budget": {"tokens": 3, "per": "week"}}, {"budget": Budget("week", 1_000_000_000, 3)}),
         ({"budget": None}, {"budget": None}),
         ({"team": None}, {"team": None}),
         ({"priority": "bulk"}, {"priority": "bulk"}),
-        ({"metadata": {"x": "y"}}, {"metadata": {"x": "y"}}),
+        ({"metadata": {"x": "y"}}, {"metadata": {"a": "b", "x": "y"}}),
+        ({"metadata": {"x": "y", "a": None}}, {"metadata": {"x": "y"}}),
+        ({"metadata": None}, {"metadata": {}}),
+        ({"limits": {"rpm": None}}, {"rates": Rates()}),
+        ({"budget": {"usd": 2}}, {"budget": Budget("day", 2_000_000_000)}),
+        ({"budget": {"usd": None, "tokens": 3}}, {"budget": Budget("day", None, 3)}),
         ({"expires": None}, {"expires": None}),
         ({"expires": "2099-01-01"}, {"expires": 4070908800.0}),
     ],
 )
 async def test_change(store: EmbeddedStore, change: dict[str, Any], changed: dict[str, Any]) -> None:
-    """What is named changes, null takes a limit away, and all else stays as it was."""
+    """What is named changes, null takes a limit away, and all else stays as it was, within objects, too."""
     old = (await keys.create(store, wish("app", expires="90d", **LIMITED), ["search"])).record
-    await keys.change(store, old.id, keys.shaped(KeyChange, change), ["search"])
+    await keys.change(store, old.id, change, ["search"])
 
     assert dataclasses.replace(old, **changed) == await store.find_key_by_id(old.id)
 
@@ -474,13 +489,13 @@ async def test_change_to_a_name_in_use(store: EmbeddedStore) -> None:
     await keys.create(store, wish("app"))
     other = (await keys.create(store, wish("other"))).record
 
-    assert "working key `app` already" in await refusal(keys.change(store, other.id, KeyChange(name="app")))
+    assert "working key `app` already" in await refusal(keys.change(store, other.id, {"name": "app"}))
 
 
 async def test_change_nothing(store: EmbeddedStore) -> None:
     """A key that is not there cannot be changed."""
     with pytest.raises(KeyUnknown, match="There is no key `key_9` in the state"):
-        await keys.change(store, "key_9", KeyChange(name="app"))
+        await keys.change(store, "key_9", {"name": "app"})
 
 
 @pytest.mark.parametrize(
@@ -491,14 +506,188 @@ async def test_change_nothing(store: EmbeddedStore) -> None:
         ({"name": "a", "budget": {"usd": 1}}, "budget.per", "`budget.per` is missing."),
         ({"name": "a", "rmp": 1}, "rmp", "`rmp` unknown key; known here are"),
         ([], None, "A key must be a mapping."),
+        ({"name": "a", "limits": {"rpm": True}}, "limits.rpm", "`limits.rpm` must be a whole number."),
+        ({"name": "a", "limits": {"rpm": "5"}}, "limits.rpm", "`limits.rpm` must be a whole number."),
+        ({"name": "a", "limits": {"rpm": 10**15 + 1}}, "limits.rpm", "`limits.rpm` must be at most 1000000000000000."),
+        ({"name": "a", "limits": {"shadow": "yes"}}, "limits.shadow", "`limits.shadow` must be true or false."),
+        ({"name": "a", "budget": {"usd": True, "per": "day"}}, "budget.usd", "`budget.usd` must be a number."),
+        ({"name": "a", "budget": {"usd": 1e-10, "per": "day"}}, "budget.usd", "`budget.usd` must be at least 1e-09."),
+        ({"name": "a", "budget": {"usd": math.nan, "per": "day"}}, "budget.usd", "`budget.usd` must be at "),
+        ({"name": "a", "budget": {"usd": math.inf, "per": "day"}}, "budget.usd", "`budget.usd` must be at most "),
+        (
+            {"name": "a", "budget": {"x": 1}},
+            "budget.x",
+            "`budget.x` unknown key; known here are `usd`, `tokens`, `per`",
+        ),
+        ({"name": "a", "models": "a"}, "models", "`models` must be a list."),
+        ({"name": "a", "models": [""]}, "models.0", "`models.0` a model's name has 1 to 200 printable characters"),
+        ({"name": "a", "models": ["a"] * 101}, "models", "`models` must hold at most 100."),
+        ({"name": "a", "model_limits": {"\n": {}}}, "model_limits.?", "`model_limits.?` a model's name has 1 to 200"),
+        (
+            {"name": "a", "metadata": {"x" * 65: ""}},
+            f"metadata.{'x' * 65}",
+            f"`metadata.{'x' * 65}` must have at most 64",
+        ),
+        ({"name": "a", "metadata": {"x": "y" * 513}}, "metadata.x", "`metadata.x` must have at most 512 characters."),
+        (
+            {"name": "a", "metadata": dict.fromkeys("abcdefghijklmnopq", "")},
+            "metadata",
+            "`metadata` must hold at most 16.",
+        ),
+        ({"name": "a", "x" * 10**6: 1}, "x" * 100 + "…", f"`{'x' * 100}…` unknown key; known here are"),
     ],
 )
 def test_shaped(wished: object, field: str | None, message: str) -> None:
     """A wish of another shape is refused with the field at fault."""
     with pytest.raises(KeyRefused) as caught:
-        keys.shaped(KeyWish, wished)
+        key_wishes.shaped(wished)
 
     assert (field, True) == (caught.value.field, str(caught.value).startswith(message))
+
+
+@pytest.mark.parametrize("revived", [{"expires": None}, {"expires": "90d"}])
+async def test_revive_a_name_in_use(store: EmbeddedStore, revived: dict[str, Any]) -> None:
+    """A key that has expired cannot be brought back beside its successor."""
+    await store.add_key(record(1, expires=PAST))
+    await keys.create(store, wish("app"))
+
+    assert "working key `app` already" in await refusal(keys.change(store, "key_1", revived))
+
+
+@pytest.mark.parametrize(
+    ("patch", "field", "message"),
+    [
+        ({"models": None}, "models", "`models` cannot be null, which could mean none or all; `*` is all."),
+        ({"models": []}, "models", "Name at least one model, or `*` for all."),
+        ({"name": None}, "name", "`name` is missing."),
+        ({"sha256": "0" * 64}, "sha256", "`sha256` unknown key; known here are"),
+        ({"revoked": None}, "revoked", "`revoked` unknown key; known here are"),
+        ({"limits": {"rpm": {"a": 1}}}, "limits.rpm", "`limits.rpm` must be a whole number."),
+        ({"limits": 5}, "limits", "`limits` must be a mapping."),
+        ({"budget": {"usd": None}}, "budget", "The budget must say how much: `usd`, `tokens`, or both."),
+        ({"team": "other"}, "team", "There is no team `other`; the routing file has none."),
+        ({"expires": "2020-01-01"}, "expires", "The date 2020-01-01 is past."),
+    ],
+)
+async def test_change_refused(store: EmbeddedStore, patch: dict[str, Any], field: str, message: str) -> None:
+    """A change that makes no sense names the field, and changes nothing."""
+    old = record(1, team="search", rates=Rates(rpm=5), budget=Budget("day", 5))
+    await store.add_key(old)
+    with pytest.raises(KeyRefused) as caught:
+        await keys.change(store, old.id, patch)
+
+    assert (field, True) == (caught.value.field, str(caught.value).startswith(message))
+    assert [old] == await store.list_keys()
+
+
+async def test_change_of_a_team_that_is_gone(store: EmbeddedStore) -> None:
+    """A team that the routing file no longer has hinders no other change."""
+    await store.add_key(record(1, team="gone"))
+    changed = await keys.change(store, "key_1", {"priority": "bulk"})
+
+    assert ("gone", "bulk") == (changed.team, changed.priority)
+
+
+# ── at the same moment ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@types.coroutine
+def others_turn() -> Generator[None]:
+    yield
+
+
+class SteppedKeys:
+    """Keys in memory; before each of its steps others may have theirs."""
+
+    def __init__(self, *records: KeyRecord) -> None:
+        self.kept = {record.id: record for record in records}
+
+    @property
+    def working(self) -> list[KeyRecord]:
+        return [record for record in self.kept.values() if record.usable_at(time.time())]
+
+    async def find_key(self, sha256: str) -> KeyRecord | None:
+        raise NotImplementedError
+
+    async def find_key_by_id(self, key_id: str) -> KeyRecord | None:
+        await others_turn()
+        return self.kept.get(key_id)
+
+    async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
+        await others_turn()
+        return [record for record in self.kept.values() if name in (None, record.name)]
+
+    async def add_key(self, record: KeyRecord) -> None:
+        await others_turn()
+        self.kept[record.id] = record
+
+    async def change_key(self, record: KeyRecord) -> bool:
+        await others_turn()
+        self.kept[record.id] = dataclasses.replace(record, revoked=self.kept[record.id].revoked)
+        return True
+
+    async def revoke_key(self, key_id: str, at: float) -> None:
+        await others_turn()
+        ends = self.kept[key_id].revoked
+        self.kept[key_id] = dataclasses.replace(self.kept[key_id], revoked=at if ends is None else min(ends, at))
+
+
+def interleaved(turns: Sequence[bool], *actions: Coroutine[Any, Any, Any]) -> list[bool]:
+    """Takes the steps of two actions in turns, and tells which of them succeeded."""
+    succeeded: dict[int, bool] = {}
+    for turn in itertools.chain(turns, itertools.cycle((False, True))):
+        if len(succeeded) == len(actions):
+            return [succeeded[0], succeeded[1]]
+        if turn not in succeeded:
+            try:
+                actions[turn].send(None)
+            except StopIteration:
+                succeeded[turn] = True
+            except KeyRefused:
+                succeeded[turn] = False
+    raise AssertionError("the turns never end")
+
+
+# Every way in which two actions of up to seven steps can cut into each other twice, and then go on in turns.
+TURNS = [[False] * a + [True] * b + [False] * c for a, b, c in itertools.product(range(8), repeat=3)]
+
+
+def test_create_twice_at_once() -> None:
+    """Of two keys that are made at the same moment under one name at most one works, and its maker knows."""
+    for turns in TURNS:
+        store = SteppedKeys()
+        made = interleaved(turns, keys.create(store, wish("app")), keys.create(store, wish("app")))
+
+        assert (True, made.count(True)) == (len(store.working) <= 1, len(store.working)), turns
+
+
+def test_create_and_rename_at_once() -> None:
+    """Nor does one work beside another that takes its name at the same moment."""
+    for turns in TURNS:
+        store = SteppedKeys(record(1, "other"))
+        made = interleaved(turns, keys.create(store, wish("app")), keys.change(store, "key_1", {"name": "app"}))
+        named = [key for key in store.working if key.name == "app"]
+
+        assert (True, made.count(True)) == (len(named) <= 1, len(named)), turns
+
+
+@pytest.mark.parametrize("overlap", ["0", "24h"])
+def test_rotate_and_revoke_at_once(overlap: str) -> None:
+    """A name that is revoked while it is rotated has no key that works."""
+    for turns in TURNS:
+        store = SteppedKeys(record(1))
+        interleaved(turns, keys.rotate(store, "app", overlap), keys.revoke(store, "app"))
+
+        assert [] == store.working, turns
+
+
+def test_change_and_revoke_at_once() -> None:
+    """A change does not bring a key back that is revoked meanwhile."""
+    for turns in TURNS:
+        store = SteppedKeys(record(1))
+        interleaved(turns, keys.change(store, "key_1", {"name": "b", "expires": "90d"}), keys.revoke(store, "key_1"))
+
+        assert ([], "b") == (store.working, store.kept["key_1"].name), turns
 
 
 # ── hashing ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.auth import KeyRecord
-from gateway.keys import KeyRefused
+from gateway.key_wishes import KeyRefused
 from gateway.minted import Mint, Minted
 from gateway.minting import mint
 from tests.fakes.key_store import FakeKeyStore

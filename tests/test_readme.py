@@ -9,9 +9,14 @@ import subprocess
 import sys
 
 import pytest
+from starlette.routing import Route
 
 from gateway import errors, loading
+from gateway.admin import Admin
+from gateway.allowances import NANOS
+from gateway.app import routes
 from gateway.cli import main
+from gateway.endpoints import Endpoints
 from gateway.wire import INPUT_TYPES
 from providers import PROVIDERS
 from providers.base import LocalProvider, Provider
@@ -36,7 +41,7 @@ def small(tmp_path: pathlib.Path) -> GatewayProcess:
 def test_curl(small: GatewayProcess) -> None:
     """The curl call answers two embeddings."""
     with small as gateway:
-        call = block("sh", "curl").replace("http://127.0.0.1:8080", gateway.root_url)
+        call = block("sh", "/v1/embeddings").replace("http://127.0.0.1:8080", gateway.root_url)
         answer = subprocess.run(["sh", "-c", call], env={**os.environ, "KEY": KEY}, capture_output=True, text=True)
 
     assert 2 == answer.stdout.count('"object":"embedding"')
@@ -58,6 +63,49 @@ def test_yaml(tmp_path: pathlib.Path) -> None:
     config = loading.load(file, {"OPENAI_API_KEY": "sk-x"})
 
     assert ["text-embedding-3-small", "bge-m3"] == [model.alias for model in config.models]
+
+
+def test_limits(tmp_path: pathlib.Path) -> None:
+    """The limits and budgets load, and are those of the key and its team."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(block("yaml", "budget:") + "models: {m: {targets: [{provider: static, path: wordllama}]}}")
+    config = loading.load(file, {})
+
+    assert ("apps", 600, 50 * NANOS) == ((key := config.keys[0]).team, key.rates.rpm, key.budget and key.budget.nanos)
+    assert ["apps"] == list(config.teams)
+
+
+def test_admin(tmp_path: pathlib.Path) -> None:
+    """The calls of the admin API do what the table says."""
+    admin_key = "correct-horse-battery-staple"
+    with (
+        GatewayProcess(tmp_path, LOCAL, access=f"admin_key: {admin_key}") as gateway,
+        gateway.client(admin_key) as http,
+    ):
+        made = http.post("/admin/keys", json={"name": "another", "limits": {"rpm": 5}}).json()
+        calls = block("sh", "/admin").replace("http://127.0.0.1:8080", gateway.root_url)
+        script = calls.replace("curl ", "curl -sS -o /dev/null -w '%{http_code} ' ")
+        environ = {**os.environ, "ADMIN_KEY": admin_key, "ID": made["id"], "no_proxy": "*"}
+        answers = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True).stdout.split()
+        shown = http.get(f"/admin/keys/{made['id']}").json()
+
+    assert ["201", "200", "200", "200", "201", "200", "200"] == answers
+    assert ("revoked", None, 1_000_000) == (shown["status"], shown["limits"]["rpm"], shown["limits"]["tpm"])
+
+
+def test_admin_endpoints() -> None:
+    """The table of the admin API has every endpoint that there is, and no other."""
+    table = README[README.index("### The admin API") : README.index("## For clients")]
+    named = set(re.findall(r"`([A-Z]+ /admin/[^`]+)`", table))
+    admin = object.__new__(Admin)  # only its methods' names matter
+    served = {
+        f"{method} {route.path.replace('{key_id:path}', '{id}')}"
+        for route in routes(object.__new__(Endpoints), admin)
+        if isinstance(route, Route) and route.path.startswith("/admin") and not route.path.endswith("/")
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+    assert served == named
 
 
 def test_access_yaml(tmp_path: pathlib.Path) -> None:

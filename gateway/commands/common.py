@@ -12,7 +12,7 @@ import click
 from gateway import build, loading
 from gateway.config import Config, ConfigError
 from gateway.errors import GatewayError, StateUnavailable
-from gateway.keys import KeyRefused
+from gateway.key_wishes import KeyRefused
 from gateway.store import Store, StoreError
 
 _T = TypeVar("_T")

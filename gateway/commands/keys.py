@@ -7,16 +7,13 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from gateway import keys, minting, reports
-from gateway.access_shape import KeyChange, KeyWish
+from gateway import key_wishes, keys, minting, reports
 from gateway.commands.common import config_option, fail, load, table, with_store
-from gateway.keys import KeyRefused
-
-_ShapeT = TypeVar("_ShapeT", KeyChange, KeyWish)
+from gateway.key_wishes import KeyRefused
 
 
 @click.group(name="keys")
@@ -29,11 +26,15 @@ _GRANTING = (
     click.option("--rpm", type=click.IntRange(1), help="Most requests a minute."),
     click.option("--tpm", type=click.IntRange(1), help="Most tokens a minute."),
     click.option("--concurrent", type=click.IntRange(1), help="Most requests at a time."),
-    click.option("--shadow", is_flag=True, help="Count and report these limits, but refuse nothing."),
+    click.option(
+        "--shadow/--no-shadow", default=None, help="Count and report these limits, but refuse nothing [--no-shadow]."
+    ),
     click.option("--budget-usd", type=click.FloatRange(0, min_open=True), help="Most US dollars in a period."),
     click.option("--budget-tokens", type=click.IntRange(1), help="Most tokens in a period."),
     click.option(
-        "--per", type=click.Choice(["day", "week", "month", "total"]), help="The budget's period, in UTC [month]."
+        "--per",
+        type=click.Choice(["day", "week", "month", "total"]),
+        help="The budget's period, in UTC [month for a new key].",
     ),
     click.option("--priority", type=click.Choice(["interactive", "bulk"]), help="Which work waits [interactive]."),
 )
@@ -47,25 +48,14 @@ def _granting(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _wish(granted: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, as the admin API would be sent them."""
-    wish = {name: granted[name] for name in ("team", "priority") if granted[name] is not None}
-    limits = {name: granted[name] for name in ("rpm", "tpm", "concurrent") if granted[name] is not None}
-    if limits:
-        wish["limits"] = {**limits, "shadow": granted["shadow"]}
-    elif granted["shadow"]:
-        fail("`--shadow` says how limits are meant; give it --rpm, --tpm or --concurrent, too.")
-    budget = {"usd": granted["budget_usd"], "tokens": granted["budget_tokens"]}
-    if any(budget.values()):
-        wish["budget"] = {**budget, "per": granted["per"] or "month"}
-    elif granted["per"]:
-        fail("`--per` is the period of a budget; give it --budget-usd or --budget-tokens, too.")
-    return wish
+    wish = _given(granted, team="team", priority="priority")
+    limits = _given(granted, rpm="rpm", tpm="tpm", concurrent="concurrent", shadow="shadow")
+    budget = _given(granted, usd="budget_usd", tokens="budget_tokens", per="per")
+    return wish | ({"limits": limits} if limits else {}) | ({"budget": budget} if budget else {})
 
 
-def _shaped(shape: type[_ShapeT], wish: Mapping[str, Any]) -> _ShapeT:
-    try:
-        return keys.shaped(shape, wish)
-    except KeyRefused as error:
-        fail(str(error))
+def _given(granted: Mapping[str, Any], **options: str) -> dict[str, Any]:
+    return {name: granted[option] for name, option in options.items() if granted[option] is not None}
 
 
 def _patterns(models: str) -> list[str]:
@@ -81,8 +71,16 @@ def _patterns(models: str) -> list[str]:
 def create_key(file: pathlib.Path | None, name: str, models: str, expires: str | None, **granted: Any) -> None:
     """Make a key; it is printed once and never again."""
     wish = {"name": name, "models": _patterns(models), "expires": expires, **_wish(granted)}
+    if wish.get("limits") == {"shadow": True}:
+        fail("`--shadow` says how limits are meant; give it --rpm, --tpm or --concurrent, too.")
+    if "budget" in wish:
+        wish["budget"] = {"per": "month"} | wish["budget"]
+    try:
+        shaped = key_wishes.shaped(wish)
+    except KeyRefused as error:
+        fail(str(error))
     loaded = load(file)
-    made = with_store(loaded, keys.create, _shaped(KeyWish, wish), loaded.teams)
+    made = with_store(loaded, keys.create, shaped, loaded.teams)
     click.echo(made.key)
     click.echo(f"This is the key `{name}`. It is shown only now: only its hash is kept.", err=True)
 
@@ -103,7 +101,7 @@ def update_key(file: pathlib.Path | None, key: str, models: str | None, expires:
     if not wish:
         fail("Say what to change: `gateway keys update --help` shows what can be.")
     loaded = load(file)
-    with_store(loaded, keys.change, key, _shaped(KeyChange, wish), loaded.teams)
+    with_store(loaded, keys.change, key, wish, loaded.teams)
     click.echo(f"The key {key} is changed; running gateways see it within seconds.", err=True)
 
 
@@ -166,5 +164,5 @@ def hash_key() -> None:
         key = sys.stdin.buffer.readline().decode(errors="replace")
     try:
         click.echo(keys.hash_of(key.strip()))
-    except keys.KeyRefused as error:
+    except KeyRefused as error:
         fail(str(error))

@@ -76,8 +76,8 @@ class KeyStore(Protocol):
 
     async def find_key_by_id(self, key_id: str) -> KeyRecord | None: ...
 
-    async def list_keys(self) -> Sequence[KeyRecord]:
-        """Every key that was ever made, oldest first."""
+    async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
+        """Every key that was ever made, or every one of this name, oldest first."""
         ...
 
     async def add_key(self, record: KeyRecord) -> None: ...

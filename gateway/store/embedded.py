@@ -19,7 +19,7 @@ from gateway.store.sqlite_file import SqliteFile
 _COLUMNS: Final = "id, name, sha256, models, created, expires, revoked, granted"
 _FIND: Final = f"SELECT {_COLUMNS} FROM keys WHERE sha256 = ?"  # noqa: S608 (the columns are ours)
 _FIND_BY_ID: Final = f"SELECT {_COLUMNS} FROM keys WHERE id = ?"  # noqa: S608
-_LIST: Final = f"SELECT {_COLUMNS} FROM keys ORDER BY created, id"  # noqa: S608
+_LIST: Final = f"SELECT {_COLUMNS} FROM keys WHERE ?1 IS NULL OR name = ?1 ORDER BY created, id"  # noqa: S608
 _ADD: Final = f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _CHANGE: Final = "UPDATE keys SET name = ?, models = ?, expires = ?, granted = ? WHERE id = ? RETURNING id"
 _REVOKE: Final = "UPDATE keys SET revoked = min(coalesce(revoked, ?), ?) WHERE id = ?"
@@ -29,11 +29,8 @@ _ADD_USAGE: Final = (
     f"INSERT INTO usage ({', '.join((*_BY, *_SUMS))}) VALUES ({', '.join('?' * (len(_BY) + len(_SUMS)))}) "  # noqa: S608
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUMS)}"
 )
-_USAGE: Final = (
-    f"SELECT {', '.join((*_BY, *_SUMS))} FROM usage "  # noqa: S608
-    "WHERE (?1 IS NULL OR day >= ?1) AND (?2 IS NULL OR day <= ?2) AND (?3 IS NULL OR key_id = ?3) "
-    "AND (?4 IS NULL OR team = ?4) AND (?5 IS NULL OR model = ?5) ORDER BY day, key_name, key_id, model, team"
-)
+_USAGE: Final = f"SELECT {', '.join((*_BY, *_SUMS))} FROM usage"  # noqa: S608
+_IN_ORDER: Final = " ORDER BY day, key_name, key_id, model, team"
 _BUDGETS: Final = "SELECT id, spent, ends FROM budgets"
 _ADD_SPENT: Final = (
     "INSERT INTO budgets (id, spent, ends) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET spent = spent + excluded.spent"
@@ -67,15 +64,15 @@ class EmbeddedStore:
     # ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def find_key(self, sha256: str) -> KeyRecord | None:
-        rows = await self._file.run(_FIND, (sha256,))
-        return _record(rows[0]) if rows else None
+        found = await self._file.read(_FIND, (sha256,), _record)
+        return found[0] if found else None
 
     async def find_key_by_id(self, key_id: str) -> KeyRecord | None:
-        rows = await self._file.run(_FIND_BY_ID, (key_id,))
-        return _record(rows[0]) if rows else None
+        found = await self._file.read(_FIND_BY_ID, (key_id,), _record)
+        return found[0] if found else None
 
-    async def list_keys(self) -> Sequence[KeyRecord]:
-        return [_record(row) for row in await self._file.run(_LIST, ())]
+    async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
+        return await self._file.read(_LIST, (name,), _record)
 
     async def add_key(self, record: KeyRecord) -> None:
         models, granted = json.dumps(record.models), grants.write(record)
@@ -122,9 +119,19 @@ class EmbeddedStore:
         await self._file.transaction(write)
 
     async def usage(self, query: UsageQuery) -> Sequence[tuple[UsageKey, Usage]]:
-        asked = (query.first_day, query.last_day, query.key_id, query.team, query.model)
-        rows = await self._file.run(_USAGE, asked)
-        return [(UsageKey(*row[: len(_BY)]), Usage(*row[len(_BY) :])) for row in rows]
+        asked = {
+            f"{column} {sign} ?": value
+            for column, sign, value in (
+                ("day", ">=", query.first_day),
+                ("day", "<=", query.last_day),
+                ("key_id", "=", query.key_id),
+                ("team", "=", query.team),
+                ("model", "=", query.model),
+            )
+            if value is not None
+        }
+        where = f" WHERE {' AND '.join(asked)}" if asked else ""
+        return await self._file.read(f"{_USAGE}{where}{_IN_ORDER}", list(asked.values()), _usage)
 
     async def save(self) -> None:
         changed = self._limits.unsaved()
@@ -157,3 +164,7 @@ def _record(row: Sequence[Any]) -> KeyRecord:
     key_id, name, sha256, models, created, expires, revoked, granted = row
     patterns = tuple(json.loads(models))
     return KeyRecord(key_id, name, sha256, patterns, created, expires, revoked, **grants.read(granted))
+
+
+def _usage(row: Sequence[Any]) -> tuple[UsageKey, Usage]:
+    return UsageKey(*row[: len(_BY)]), Usage(*row[len(_BY) :])

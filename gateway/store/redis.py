@@ -52,9 +52,14 @@ class RedisStore:
         sha256 = await self._link.command("HGET", _KEYS, f"id:{key_id}")
         return None if sha256 is None else await self.find_key(_text(sha256))
 
-    async def list_keys(self) -> Sequence[KeyRecord]:
+    async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
         kept: dict[bytes, bytes] = await self._link.command("HGETALL", _KEYS)
-        hashes = [name.removeprefix(b"made:") for name in kept if name.startswith(b"made:")]
+        begin = b"[" if name is None else f"[{json.dumps(name)}, ".encode()  # as `_changeable` writes it
+        hashes = [
+            field.removeprefix(b"record:")
+            for field, record in kept.items()
+            if field.startswith(b"record:") and record.startswith(begin)
+        ]
         records = [
             _record(_text(sha256), kept[b"made:" + sha256], kept[b"record:" + sha256], kept.get(b"end:" + sha256))
             for sha256 in hashes

@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS usage (
   unpriced INTEGER NOT NULL,
   PRIMARY KEY (day, key_id, key_name, team, model)
 );
+CREATE INDEX IF NOT EXISTS usage_of_key ON usage (key_id, day);
 CREATE TABLE IF NOT EXISTS batches (name TEXT PRIMARY KEY, at REAL NOT NULL);
 COMMIT;
 """
@@ -78,7 +79,11 @@ class SqliteFile:
 
     async def run(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """Raises StateUnavailable, as all do, when the file fails in flight."""
-        return await self._in_thread(lambda: self._connection.execute(statement, values).fetchall())
+        return await self.read(statement, values, lambda row: row)
+
+    async def read(self, statement: str, values: Sequence[object], row: Callable[[Any], _T]) -> list[_T]:
+        """What `row` makes of each row, in the file's thread: many of them must not hold up the event loop."""
+        return await self._in_thread(lambda: [row(found) for found in self._connection.execute(statement, values)])
 
     async def transaction(self, action: Callable[[sqlite3.Connection], _T]) -> _T:
         """All of what the action does, or nothing."""

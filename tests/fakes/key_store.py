@@ -41,8 +41,8 @@ class FakeKeyStore:
         finally:
             self._running -= 1
 
-    async def list_keys(self) -> Sequence[KeyRecord]:
-        return list(self.records.values())
+    async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
+        return [record for record in self.records.values() if name in (None, record.name)]
 
     async def add_key(self, record: KeyRecord) -> None:
         self.records[record.id] = record

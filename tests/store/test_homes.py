@@ -92,6 +92,18 @@ async def test_list(store: Store) -> None:
     assert ["b", "a", "d", "c"] == [record.id for record in await store.list_keys()]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("app", ["key_1", "key_3"]), ("a%", ["key_2"]), ("ap", []), ("", []), ('"名', ["key_4"]), ('", ', [])],
+)
+async def test_list_by_name(store: Store, name: str, expected: list[str]) -> None:
+    """Those of one name are listed alone, ended ones too; a name is no pattern and no beginning."""
+    for number, given in enumerate(("app", "a%", "app", '"名'), 1):
+        await store.add_key(KeyRecord(f"key_{number}", given, f"hash {number}", created=number, revoked=1.0))
+
+    assert expected == [record.id for record in await store.list_keys(name)]
+
+
 async def test_list_nothing(store: Store) -> None:
     """A new store has no keys."""
     assert [] == list(await store.list_keys())
