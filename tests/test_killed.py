@@ -98,7 +98,7 @@ def test_killed_at_work(tmp_path: pathlib.Path, state: str) -> None:
         for _ in range(CALLERS):
             pool.submit(load.run, gateway)
         before = create_key(gateway, "before")
-        time.sleep(2.5)
+        time.sleep(2)
         late = create_key(gateway, "late")
         os.kill(gateway.pid, signal.SIGKILL)
         killed = time.monotonic()
@@ -114,7 +114,7 @@ def test_killed_at_work(tmp_path: pathlib.Path, state: str) -> None:
     assert 0 < kept < len(load.done) <= load.sent
     assert kept <= told["requests"] <= load.sent
     assert told["requests"] * each == told["tokens"]
-    assert kept * each <= taken <= load.sent * each
+    assert (len(load.done) if state.startswith("url: 'redis") else kept) * each <= taken <= load.sent * each
 
 
 def test_leases_end(tmp_path: pathlib.Path) -> None:

@@ -197,7 +197,7 @@ async def test_exactly_so_many_at_a_time(
     release = threading.Event()
 
     async def held(exchange: Exchange) -> None:
-        while not release.is_set():
+        while not release.is_set():  # noqa: ASYNC110 (it is set in another thread)
             await asyncio.sleep(0.01)
         await rightly(exchange)
 
