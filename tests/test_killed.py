@@ -124,18 +124,21 @@ def test_leases_end(tmp_path: pathlib.Path) -> None:
         models = f"text-embedding-3-small: {{targets: [{target}]}}\n{LOCAL}"
         state = f"url: '{redis.url}'"
         fake.behave(mishaps.never_answers(), times=None)
-        with gateway_with(tmp_path, state, models, "timeout: 1s") as gateway:
+        (tmp_path / "other").mkdir()
+        with (
+            gateway_with(tmp_path / "other", state, models) as other,
+            gateway_with(tmp_path, state, models, "timeout: 1s") as gateway,
+        ):
             reserved = time.monotonic()
             running = [pool.submit(embed, gateway, HELD, model="text-embedding-3-small") for _ in range(2)]
             assert fake.wait_until(lambda: len(fake.requests) == 2)
             os.kill(gateway.pid, signal.SIGKILL)
             gateway.wait()
             failed = [isinstance(run.exception(), httpx.TransportError) for run in running]
-        with gateway_with(tmp_path, state, models) as gateway:
-            full = embed(gateway, HELD)
-            eventually(lambda: embed(gateway, HELD).status_code == 200)
+            full = embed(other, HELD)
+            eventually(lambda: embed(other, HELD).status_code == 200)
             seconds = time.monotonic() - reserved
-            again = [embed(gateway, HELD).status_code for _ in range(3)]
+            again = [embed(other, HELD).status_code for _ in range(3)]
 
     assert [True, True] == failed
     assert (429, "requests") == (full.status_code, full.json()["error"]["type"])
