@@ -16,6 +16,7 @@ from gateway.answers import UsageSource
 from gateway.auth import Caller
 from gateway.ledger import Ledger
 from gateway.limits import Limiter, Reservation
+from gateway.metrics import Metrics
 from gateway.planning import Plan
 from gateway.record import Record
 from gateway.routing import Route
@@ -103,4 +104,4 @@ class Books:
 def unkept(clock: Callable[[], float]) -> Books:
     """Books for whoever has no state: limits of models hold in this process, and nothing is written down."""
     limits = MemoryLimits(clock)
-    return Books(Limiter(limits, limits, {}, "allow", clock), Ledger(None, clock))
+    return Books(Limiter(limits, limits, {}, "allow", clock, Metrics()), Ledger(None, clock))

@@ -18,6 +18,7 @@ from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
 from gateway.gates import Gate, Standing
+from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store import LimitStore
 
@@ -53,7 +54,9 @@ class Limiter:
         teams: Mapping[str, Team],
         on_loss: OnLoss,
         clock: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._shared = shared
         self._local = local
         self._teams = teams
@@ -82,7 +85,9 @@ class Limiter:
             if self._on_loss == "deny":
                 raise
             home = self._local
+            self._metrics.counted_locally()
             standings = await home.reserve(name, wanted, seconds + LEASE_SECONDS)
+        self._metrics.gates(wanted, standings)
         if gates.refused(wanted, standings):
             error = gates.refusal(wanted, standings)
             error.headers = {**gates.headers(wanted, standings), **error.headers}
