@@ -45,6 +45,10 @@ class Gate:
         return f"{self.kind}:{self.subject}"
 
     @property
+    def by_tokens(self) -> bool:
+        return self.kind in ("tokens", "usd_budget", "token_budget")
+
+    @property
     def refills(self) -> bool:
         """Whether it is a bucket, which fills up again by itself."""
         return self.kind in ("requests", "tokens")

@@ -64,9 +64,9 @@ class Limiter:
         self._clock = clock
         self._settling: set[asyncio.Task[None]] = set()
 
-    def limits(self, caller: Caller, route: Route) -> bool:
-        """Whether any limit applies, so that the tokens have to be counted before anything is sent."""
-        return bool(gates.of_request(caller, route, self._teams, 0, 0, 0.0))
+    def counts(self, caller: Caller, route: Route) -> bool:
+        """Whether a limit of tokens or money applies, so that tokens have to be counted before anything is sent."""
+        return any(gate.by_tokens for gate in gates.of_request(caller, route, self._teams, 0, 0, 0.0))
 
     async def reserve(self, caller: Caller, route: Route, tokens: int, seconds: float) -> Reservation:
         """Takes the request, its tokens and their cost from every limit that applies, for so many seconds.

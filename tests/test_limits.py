@@ -230,11 +230,20 @@ async def test_away_denied() -> None:
         await House("deny", away=True).use(caller(rates=Rates(rpm=1)), 1)
 
 
-@pytest.mark.parametrize(("granted", "limits"), [({}, False), ({"rates": Rates(tpm=1)}, True)])
-def test_whether_limits_apply(granted: dict[str, Any], limits: bool) -> None:
-    """Tokens have to be counted beforehand only for those who have a limit."""
+@pytest.mark.parametrize(
+    ("granted", "counts"),
+    [
+        ({}, False),
+        ({"rates": Rates(rpm=1, concurrent=1)}, False),
+        ({"rates": Rates(tpm=1)}, True),
+        ({"budget": Budget("day", tokens=1)}, True),
+        ({"budget": Budget("day", nanos=1)}, True),
+    ],
+)
+def test_whether_tokens_are_counted(granted: dict[str, Any], counts: bool) -> None:
+    """Tokens have to be counted beforehand only for those who have a limit of tokens or money."""
 
-    assert limits == House().limiter.limits(caller(**granted), ROUTE)
+    assert counts == House().limiter.counts(caller(**granted), ROUTE)
 
 
 async def test_exact_under_concurrency() -> None:
