@@ -26,11 +26,11 @@ from gateway.store.redis_address import Address
 Client = Redis | RedisCluster
 
 
-def client(address: Address, ca_file: str | None, connect_timeout: float, connections: int) -> Client:
+def client(address: Address, ca_file: str | None, connections: int) -> Client:
     """Connects to nothing yet; `connections` is the most to one server. Raises StoreError for an unusable CA file."""
     options: dict[str, Any] = {
         "socket_timeout": None,  # the caller has a time for all that a command needs
-        "socket_connect_timeout": connect_timeout,
+        "socket_connect_timeout": None,
         "max_connections": connections,
         "retry": Retry(NoBackoff(), 0),
         "encoding_errors": "surrogatepass",  # any text that Python can hold

@@ -26,11 +26,14 @@ from gateway.store.outage import Outage
 from gateway.store.redis_address import Address
 
 TIMEOUT_SECONDS: Final = 0.5
-"""For one command, connecting included."""
+"""For one command, connecting included, from when it has its turn."""
 CONNECTIONS: Final = 32
-"""Most commands of one process under way at once; the others wait their turn, within their own time."""
-_GRACE_SECONDS: Final = 0.02
-"""For an answer that came in time while this process was busy with something else."""
+"""Most commands of one process under way at once; the others wait their turn."""
+TURN_SECONDS: Final = 2.0
+"""Most time for that: behind a Redis that is slow they would pile up."""
+_PARTS: Final = 20
+"""Of a time. A burst of requests may keep this process from looking for answers longer than a Redis may take for them,
+and would pass for an outage: however long it is busy between two looks, that is one part of the time."""
 _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (exceptions.AuthenticationError, "it refuses the user or the password"),
     (exceptions.NoPermissionError, "this user may not do what the gateway needs"),
@@ -91,7 +94,7 @@ class RedisLink:
     ) -> None:
         """Connects to nothing yet; raises StoreError where the CA file cannot be used."""
         self.name = address.name
-        self._client = redis_client.client(address, ca_file, timeout, CONNECTIONS)
+        self._client = redis_client.client(address, ca_file, CONNECTIONS)
         self._timeout = timeout
         self._turn = asyncio.Semaphore(CONNECTIONS)
         self._outage = Outage(clock)
@@ -119,11 +122,16 @@ class RedisLink:
             await redis_client.close(self._client)
 
     async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
-        if self._closed or not self._outage.may_try():
-            raise unavailable() from self._why()
         try:
-            async with _within(self._timeout), self._turn:
-                answer = await run()
+            async with _within(TURN_SECONDS):
+                await self._turn.acquire()
+            try:
+                if self._closed or not self._outage.may_try():  # those that waited behind one that failed, too
+                    raise unavailable() from self._why()
+                async with _within(self._timeout):
+                    answer = await run()
+            finally:
+                self._turn.release()
         except _FAILURES as error:
             self._reason = _reason(error)
             self._outage.begin()
@@ -142,7 +150,15 @@ class RedisLink:
 async def _within(seconds: float) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
-        timer = loop.call_later(seconds, lambda: limit.reschedule(loop.time() + _GRACE_SECONDS))
+        timer = loop.call_later(seconds / _PARTS, lambda: begin(_PARTS - 1))
+
+        def begin(left: int) -> None:
+            nonlocal timer
+            if left:
+                timer = loop.call_later(seconds / _PARTS, begin, left - 1)
+            else:
+                limit.reschedule(loop.time())
+
         try:
             yield
         finally:

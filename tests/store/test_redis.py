@@ -225,6 +225,22 @@ async def test_answer_to_a_busy_process(redis_server: RedisServer) -> None:
         await asked
 
 
+async def test_busy_between_all_looks(redis_server: RedisServer) -> None:
+    """A process that is kept busy while it connects and asks does not take its own slowness for the Redis's."""
+    async with opened(redis_server.url, timeout=0.1) as store:
+
+        async def keep_busy() -> None:
+            while True:
+                real_time.sleep(0.05)  # noqa: ASYNC251 (what keeps the process busy)
+                await asyncio.sleep(0)
+
+        busy = asyncio.ensure_future(keep_busy())
+        try:
+            await asyncio.gather(*(store.ping() for _ in range(3 * CONNECTIONS)))
+        finally:
+            busy.cancel()
+
+
 async def test_many_at_once(redis_server: RedisServer) -> None:
     """Many requests at once wait their turn, on a bounded number of connections."""
     async with opened(redis_server.url) as store:
