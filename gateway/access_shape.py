@@ -47,7 +47,7 @@ class GrantShape(Shape):
     budget: BudgetShape | None = None
     """What it may spend."""
     priority: Literal["interactive", "bulk"] = "interactive"
-    """Which requests wait when there is more work than capacity."""
+    """Kept for scheduling to come; it has no effect yet."""
 
 
 class KeyWish(GrantShape):

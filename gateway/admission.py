@@ -6,18 +6,22 @@ without a word what is too long: then it refuses, at a limit of its own far belo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 from gateway import parts, token_ids, tokens
 from gateway.cutting import Part
 from gateway.errors import ContextLengthExceeded, InvalidRequest
 from gateway.routing import Route
-from gateway.sizes import Sizes, perhaps_too_long, too_long
+from gateway.sizes import Sizes, check_ids_sum, perhaps_too_long, too_long
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
 from providers.base import Input, InputType, TokenIds
+
+INLINE_IDS: Final = 50_000
+"""Token ids; more are read in a thread, which takes longer than a millisecond for each 10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,13 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
     )
     cut_items: Sequence[int] = ()
     if not isinstance(inputs[0], str):
-        inputs, cut_items = _read_token_ids(cast("Sequence[TokenIds]", inputs), rules)
+        lists = cast("Sequence[TokenIds]", inputs)
+        if decides and counter.name == route.client_tokens:  # before their millions are read
+            check_ids_sum(lists, route.limits.request_tokens, counter)
+        if sum(map(len, lists)) <= INLINE_IDS:
+            inputs, cut_items = _read_token_ids(lists, rules)
+        else:
+            inputs, cut_items = await asyncio.to_thread(_read_token_ids, lists, rules)
     whole = [rules.prompted(item) if isinstance(item, str) else item for item in inputs]
     sizes = Sizes(whole, counter)
     if rules.cut_over is None:

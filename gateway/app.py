@@ -19,6 +19,7 @@ from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, RequestFrame, error_response
+from gateway.telemetry import Telemetry
 
 EXPOSED_HEADERS: Final = (
     "x-request-id",
@@ -46,9 +47,16 @@ class ClientCors(CORSMiddleware):
 
 
 def application(
-    endpoints: Endpoints, admin: Admin | None, cors_origins: Sequence[str], lifespan: Lifespan[Starlette]
+    endpoints: Endpoints,
+    admin: Admin | None,
+    telemetry: Telemetry | None,
+    cors_origins: Sequence[str],
+    lifespan: Lifespan[Starlette],
 ) -> Starlette:
-    """`lifespan` is entered before the first request and left after the last; without `admin` there is no /admin."""
+    """`lifespan` is entered before the first request and left after the last.
+
+    Without `admin` there is no /admin, without `telemetry` no /metrics.
+    """
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
@@ -61,7 +69,7 @@ def application(
         )
         middleware.insert(0, cors)
     app = Starlette(
-        routes=routes(endpoints, admin),
+        routes=routes(endpoints, admin, telemetry),
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
         lifespan=lifespan,
@@ -70,7 +78,7 @@ def application(
     return app
 
 
-def routes(endpoints: Endpoints, admin: Admin | None) -> list[BaseRoute]:
+def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | None) -> list[BaseRoute]:
     """Every path with and without a trailing slash, OpenAI's with and without `/v1`: base URLs come in all forms."""
     table: list[tuple[str, str, Endpoint]] = []
     for prefix in ("/v1", ""):
@@ -88,6 +96,8 @@ def routes(endpoints: Endpoints, admin: Admin | None) -> list[BaseRoute]:
         ("GET", "/health/live", endpoints.live),
         ("GET", "/health/ready", endpoints.ready),
     )
+    if telemetry is not None:
+        table.append(("GET", "/metrics", telemetry.read))
     if admin is not None:
         table += (
             ("GET", "/admin/keys", admin.list_keys),

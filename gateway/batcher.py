@@ -144,10 +144,9 @@ class Batcher:
 
     def _vectors(self, texts: Sequence[str]) -> list[bytes] | Fault:
         try:
-            vectors = self._model.forward(texts)
+            return contract.check(Embeddings(self._model.forward(texts)), len(texts), self._model.dimensions)
         except BaseException as error:  # noqa: BLE001 (a panic of Rust code is no `Exception`)
             return Fault(FaultKind.BROKEN, f"the model failed ({type(error).__name__})")
-        return contract.check(Embeddings(vectors), len(texts), self._model.dimensions)
 
 
 def _portion(texts: Sequence[str], first: int) -> Sequence[str]:

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from gateway import admission
 from gateway.answers import UsageSource
 from gateway.auth import Caller
+from gateway.dispatch import Delivery
 from gateway.ledger import Ledger
 from gateway.limits import Limiter, Reservation
+from gateway.metrics import Metrics
 from gateway.planning import Plan
 from gateway.record import Record
 from gateway.routing import Route
@@ -43,20 +45,26 @@ class Entry:
 
         Raises RateLimited or QuotaExhausted with nothing taken, and StateUnavailable.
         """
-        estimate = sum(await self._count(plan)) if self._limiter.limits(self._caller, self._route) else 0
+        counted = self._limiter.counts(self._caller, self._route)
+        estimate = sum(await self._count(plan)) if counted else 0
         seconds = max(0.0, deadline - asyncio.get_running_loop().time())
         self._reservation = await self._limiter.reserve(self._caller, self._route, estimate, seconds)
-        self.tokens = estimate  # only now: what is refused uses nothing
+        # Only now: what is refused uses nothing. Without a count the sizes are the most that it can be.
+        self.tokens = estimate if counted else sum(plan.sizes)
         self._record.headers.update(self._reservation.headers)
         self._record.shadowed = self._reservation.shadowed
 
-    async def charge(self, reported: int | None, plan: Plan, positions: Sequence[int] | None = None) -> None:
-        """`reported` is what the upstreams billed, None if one did not say; then `positions` are counted, or all."""
+    async def charge(self, reported: int | None, plan: Plan, delivery: Delivery) -> None:
+        """`reported` is what the upstreams billed for what they delivered, None if one did not say: then it is counted.
+
+        What one of them may have billed without delivering it is counted on top.
+        """
+        counts = await self._count(plan) if reported is None or delivery.charged else ()
+        undelivered = sum(counts[position] for position in delivery.charged)
         if reported is not None:
-            self.tokens, self.source = reported, "reported"
+            self.tokens, self.source = reported + undelivered, "reported"
             return
-        counts = await self._count(plan)
-        self.tokens = sum(counts if positions is None else [counts[position] for position in positions])
+        self.tokens = sum(counts[position] for position in delivery.delivered) + undelivered
         exact = self._route.tokenizer_known and self._counter.exact
         self.source = "counted" if exact else "estimated"
 
@@ -103,4 +111,4 @@ class Books:
 def unkept(clock: Callable[[], float]) -> Books:
     """Books for whoever has no state: limits of models hold in this process, and nothing is written down."""
     limits = MemoryLimits(clock)
-    return Books(Limiter(limits, limits, {}, "allow", clock), Ledger(None, clock))
+    return Books(Limiter(limits, limits, {}, "allow", clock, Metrics()), Ledger(None, clock))

@@ -25,6 +25,7 @@ from gateway.entrance import Entrance
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
 from gateway.logs import GATEWAY
+from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
@@ -36,6 +37,7 @@ from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
+from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
@@ -53,6 +55,7 @@ class House:
     running: Running
     books: Books
     state: StateWatch
+    metrics: Metrics
 
     async def close(self) -> None:
         """Settles and writes down what is left."""
@@ -68,8 +71,9 @@ def house(config: Config) -> House:
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
     trusted = entrance.trusted(config, upstream)
     kept, on_loss = store(config), config.state.on_loss
+    metrics = Metrics()
     books = Books(
-        Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time),
+        Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time, metrics),
         Ledger(kept, time.time),
     )
     return House(
@@ -81,7 +85,8 @@ def house(config: Config) -> House:
         engines=engines,
         running=Running(),
         books=books,
-        state=StateWatch(kept, on_loss),
+        state=StateWatch(kept, on_loss, metrics),
+        metrics=metrics,
     )
 
 
@@ -147,12 +152,19 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
         expose_targets=server.expose_targets,
         created=int(time.time()),
     )
-    return application(endpoints, _admin(house), server.cors_origins, lifespan)
+    return application(endpoints, _admin(house), _telemetry(house), server.cors_origins, lifespan)
 
 
 def _admin(house: House) -> Admin | None:
     guard = house.entrance.admin_guard
     return Admin(house.store, guard, house.config.keys, house.config.teams.keys()) if guard.is_open else None
+
+
+def _telemetry(house: House) -> Telemetry | None:
+    guard = house.entrance.admin_guard
+    if house.config.server.metrics == "public":
+        return Telemetry(house.metrics, None)
+    return Telemetry(house.metrics, guard) if guard.is_open else None
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -34,6 +35,16 @@ def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = N
     if not any_value.all():
         return _breach("the vector is all zeros", int(np.argmin(any_value)), divisible=True)
     return vectors
+
+
+MOST_TOKENS: Final = 10**9
+"""No call has as many: a larger number is a mistake, and no usage."""
+
+
+def billed(answer: Embeddings) -> int | None:
+    """What the upstream billed, None where it does not say, or says what cannot be."""
+    tokens = answer.prompt_tokens
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
 
 
 def _in_order(answer: Embeddings) -> list[bytes] | Fault:

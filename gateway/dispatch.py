@@ -53,12 +53,11 @@ class Delivery:
     targets: list[str] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     charged: set[int] = field(default_factory=set)
-    """Positions that an upstream may have billed without delivering them."""
+    """Positions that an upstream may have billed without delivering them, even if another delivered them then."""
 
     @property
-    def spent(self) -> list[int]:
-        """Positions that an upstream may have billed."""
-        return [place for place, vector in enumerate(self.vectors) if vector is not None or place in self.charged]
+    def delivered(self) -> list[int]:
+        return [position for position, vector in enumerate(self.vectors) if vector is not None]
 
     @property
     def missing(self) -> list[int]:
@@ -153,7 +152,7 @@ class Dispatcher:
         if isinstance(outcome, Fault):
             return outcome
         vectors = contract.check(outcome, len(batch), job.dimensions, job.kept)
-        return vectors if isinstance(vectors, Fault) else (vectors, outcome.prompt_tokens)
+        return vectors if isinstance(vectors, Fault) else (vectors, contract.billed(outcome))
 
     def _try_until(self, target: Target, deadline: float, others: int) -> float:
         """A hung target must not eat the time of those after it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from gateway.wire import EmbeddingsRequest, parse_request
 from providers import codec
 
 JSON: Final = "application/json"
+INLINE_BODY: Final = 2**20
+"""Bytes; a larger body, which may hold millions of token ids, is read in a thread, so that others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,15 @@ class Endpoints:
         arrived = asyncio.get_running_loop().time()
         caller = await self._caller(request, azure=azure)
         deadline = arrived + self._allowed_seconds(request)
-        body = parse_request(
-            await bodies.read(request, self.max_body, deadline),
+        raw = await bodies.read(request, self.max_body, deadline)
+        parse = functools.partial(
+            parse_request,
+            raw,
             path_model=path_model,
             require_space=request.headers.get("x-embedding-require-space"),
             texts_only=texts_only,
         )
+        body = parse() if len(raw) <= INLINE_BODY else await asyncio.to_thread(parse)
         record.model, record.items, record.metadata = quoted(body.model), len(body.inputs), body.metadata
         return body, await self.gateway.embed(body, caller, deadline, record)
 

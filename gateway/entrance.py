@@ -36,7 +36,7 @@ Trusted = Sequence[tuple[Issuer, KeySet]]
 
 def entrance(config: Config, store: KeyStore, trusted: Trusted) -> Entrance:
     failures = Failures(addresses.networks(config.server.trusted_proxies), time.monotonic)
-    keys = KnownKeys(config.keys, store, time.time, config.state.on_loss)
+    keys = KnownKeys(config.keys, store, time.time, config.state.on_loss, config.teams.keys())
     mint = None if config.signing_key is None else Mint(config.signing_key, time.time)
     tokens = TokenVerifier(trusted, config.teams.keys(), time.time)
     return Entrance(Authenticator(keys, mint, tokens, failures), AdminGuard(config.admin_key, failures))

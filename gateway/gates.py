@@ -37,10 +37,16 @@ class Gate:
     shadow: bool = False
     ends: float | None = None
     """When a budget's period ends, in seconds since the epoch."""
+    soft: float | None = None
+    """The part of a budget at which metrics begin to warn."""
 
     @property
     def id(self) -> str:
         return f"{self.kind}:{self.subject}"
+
+    @property
+    def by_tokens(self) -> bool:
+        return self.kind in ("tokens", "usd_budget", "token_budget")
 
     @property
     def refills(self) -> bool:
@@ -119,9 +125,9 @@ def _of_budget(subject: str, budget: Budget | None, tokens: int, nanos: int, now
         return
     subject, ends = f"{subject}:{budget.period(now)}", budget.ends(now)
     if budget.nanos is not None:
-        yield Gate("usd_budget", subject, budget.nanos, nanos, ends=ends)
+        yield Gate("usd_budget", subject, budget.nanos, nanos, ends=ends, soft=budget.soft)
     if budget.tokens is not None:
-        yield Gate("token_budget", subject, budget.tokens, tokens, ends=ends)
+        yield Gate("token_budget", subject, budget.tokens, tokens, ends=ends, soft=budget.soft)
 
 
 def refused(gates: Sequence[Gate], standings: Sequence[Standing]) -> list[tuple[Gate, Standing]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, Literal
 
 from gateway.auth import KeyRecord
@@ -77,7 +77,9 @@ class KnownKeys:
         store: KeyStore,
         clock: Callable[[], float],
         on_loss: Literal["allow", "deny"] = "allow",
+        teams: Collection[str] = (),
     ) -> None:
+        self._teams = teams
         self._clock = clock
         fixed = tuple(records)
         outlasts_loss = on_loss == "allow"
@@ -85,4 +87,5 @@ class KnownKeys:
         self.by_id = Shelf(((record.id, record) for record in fixed), store.find_key_by_id, clock, outlasts_loss)
 
     def usable(self, record: KeyRecord) -> bool:
-        return record.usable_at(self._clock())
+        """A key of a team that the routing file no longer has would slip from the team's limits and budget."""
+        return record.usable_at(self._clock()) and (record.team is None or record.team in self._teams)

@@ -18,6 +18,7 @@ from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
 from gateway.gates import Gate, Standing
+from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store import LimitStore
 
@@ -53,7 +54,9 @@ class Limiter:
         teams: Mapping[str, Team],
         on_loss: OnLoss,
         clock: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._shared = shared
         self._local = local
         self._teams = teams
@@ -61,9 +64,9 @@ class Limiter:
         self._clock = clock
         self._settling: set[asyncio.Task[None]] = set()
 
-    def limits(self, caller: Caller, route: Route) -> bool:
-        """Whether any limit applies, so that the tokens have to be counted before anything is sent."""
-        return bool(gates.of_request(caller, route, self._teams, 0, 0, 0.0))
+    def counts(self, caller: Caller, route: Route) -> bool:
+        """Whether a limit of tokens or money applies, so that tokens have to be counted before anything is sent."""
+        return any(gate.by_tokens for gate in gates.of_request(caller, route, self._teams, 0, 0, 0.0))
 
     async def reserve(self, caller: Caller, route: Route, tokens: int, seconds: float) -> Reservation:
         """Takes the request, its tokens and their cost from every limit that applies, for so many seconds.
@@ -82,7 +85,9 @@ class Limiter:
             if self._on_loss == "deny":
                 raise
             home = self._local
+            self._metrics.counted_locally()
             standings = await home.reserve(name, wanted, seconds + LEASE_SECONDS)
+        self._metrics.gates(wanted, standings)
         if gates.refused(wanted, standings):
             error = gates.refusal(wanted, standings)
             error.headers = {**gates.headers(wanted, standings), **error.headers}

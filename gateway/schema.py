@@ -31,6 +31,8 @@ class ServerShape(Shape):
     """Longest time for one request, all attempts included."""
     drain: Duration = 20.0
     """Time for running requests to finish after a stop signal."""
+    metrics: Literal["admin", "public"] = "admin"
+    """Who may read /metrics: whoever has the admin key, or everyone."""
     expose_targets: bool = True
     """Whether answers and model lists name the target and its provider."""
     cors_origins: list[Annotated[str, AfterValidator(checks.origin)]] = []

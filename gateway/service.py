@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gateway import admission, contract, planning, policy, usage
-from gateway.admission import Admitted
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books
@@ -21,6 +21,8 @@ from gateway.routing import Route, Routes, in_order
 from gateway.tokens import Counter
 from gateway.wire import EmbeddingsRequest
 from providers.base import Embeddings, Fault, InputType
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +48,18 @@ class Gateway:
             length = route.dimensions.resolve(request.dimensions)
             route.check_extra(request.extra)
             with record.timing("tokens"):
-                admitted = await _admitted(request, role, route, counter, deadline)
+                admitted = await _in_time(admission.admit(request.inputs, role, route, counter), deadline)
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
             with record.timing("limits"):
-                await entry.reserve(plan, deadline)
+                await _in_time(entry.reserve(plan, deadline), deadline)
             with record.timing("upstream"):
                 job = _job(request, role, plan, length)
                 delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
             if delivery.complete is None:
-                await entry.charge(None, plan, delivery.spent)
+                await entry.charge(None, plan, delivery)
                 raise policy.refusal(delivery.attempts)
-            await entry.charge(delivery.tokens, plan)
+            await entry.charge(delivery.tokens, plan, delivery)
             vectors = _merged(delivery.complete, plan, length)
             tokens, source = await usage.total(delivery.tokens, plan, route, counter)
         record.tokens = tokens
@@ -72,12 +74,10 @@ class Gateway:
         )
 
 
-async def _admitted(
-    request: EmbeddingsRequest, role: InputType | None, route: Route, counter: Counter, deadline: float
-) -> Admitted:
+async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
     try:
         async with asyncio.timeout_at(deadline):
-            return await admission.admit(request.inputs, role, route, counter)
+            return await work
     except TimeoutError:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 

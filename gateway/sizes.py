@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gateway import tokens
 from gateway.errors import ContextLengthExceeded, TooManyTokens
 from gateway.tokens import Counter
-from providers.base import Input
+from providers.base import Input, TokenIds
 
 Refusal = Callable[[int, str, int, Counter], ContextLengthExceeded]
 """Of an item, its number of tokens, and the most that are let through."""
@@ -52,11 +52,7 @@ class Sizes:
             return
         await self._count(range(len(self._inputs)))
         if sum(self.tokens) > limit:
-            raise TooManyTokens(
-                f"The inputs have {sum(self.tokens)} tokens in all ({self._counter.name}); this model takes at most "
-                f"{limit} in one request. Send them in several requests.",
-                param="input",
-            )
+            raise _too_many(sum(self.tokens), limit, self._counter)
 
     def _least(self, item: int) -> int:
         """A cheap lower bound; 0 for those whose number is known, which is then said as it is."""
@@ -85,5 +81,20 @@ def perhaps_too_long(item: int, tokens_found: str, most: int, counter: Counter) 
         f"`input[{item}]` has {tokens_found} tokens by an estimate ({counter.name}, which is not this model's own "
         f"tokenizer); at most {most} are let through, because what is too long could be cut without a word. "
         "Split it into shorter ones.",
+        param="input",
+    )
+
+
+def check_ids_sum(lists: Sequence[TokenIds], limit: int | None, counter: Counter) -> None:
+    """The same for ids that are the counter's own: their number is known without reading them."""
+    total = sum(map(len, lists))
+    if limit is not None and total > limit:
+        raise _too_many(total, limit, counter)
+
+
+def _too_many(tokens: int, limit: int, counter: Counter) -> TooManyTokens:
+    return TooManyTokens(
+        f"The inputs have {tokens} tokens in all ({counter.name}); this model takes at most {limit} in one request. "
+        "Send them in several requests.",
         param="input",
     )

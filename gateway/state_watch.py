@@ -9,6 +9,7 @@ from typing import Final
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
 from gateway.logs import GATEWAY
+from gateway.metrics import Metrics
 from gateway.store import Store, unavailable
 
 WATCH_SECONDS: Final = 1.0
@@ -20,8 +21,13 @@ MEANWHILE: Final = {
 
 class StateWatch:
     def __init__(
-        self, store: Store, on_loss: OnLoss, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        store: Store,
+        on_loss: OnLoss,
+        metrics: Metrics,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._metrics = metrics
         self._store = store
         self._on_loss = on_loss
         self._sleep = sleep
@@ -52,7 +58,9 @@ class StateWatch:
                 told = {"reason": str(error.__cause__), "meanwhile": MEANWHILE[self._on_loss]}
                 GATEWAY.error("the state cannot be reached; trying again every second", extra={"fields": told})
             self._reached = False
+            self._metrics.state(up=False)
         else:
             if self._reached is False:
                 GATEWAY.info("the state is reached again", extra={"fields": {"state": self._store.name}})
             self._reached = self._was_reached = True
+            self._metrics.state(up=True)

@@ -76,7 +76,8 @@ VLLM: Final = Dialect(
 )
 
 # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
-LLAMACPP: Final = Dialect(dimensions_field=None).provider(
+# Its `embd_normalize` makes other vectors of a text, and `content` is another name for the input.
+LLAMACPP: Final = Dialect(dimensions_field=None, guarded=frozenset({"embd_normalize", "content"})).provider(
     "llamacpp",
     None,
     Meaning(FaultKind.REJECTED, 500, says="too large to process"),  # longer than the physical batch, `-ub`

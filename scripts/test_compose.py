@@ -51,7 +51,9 @@ def containers(service: str) -> list[str]:
 
 
 def docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], text=True, capture_output=True, check=True).stdout
+    return subprocess.run(
+        ["docker", *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+    ).stdout
 
 
 def status(path: str) -> int:
@@ -155,6 +157,8 @@ def main() -> int:
             check("400 calls are answered all the same", load.result() == (400, 0, 0))
         compose("up", "--detach", "--no-recreate", "--scale", f"gateway={REPLICAS}", show=True)
         wait("the third replica is back", lambda: sum(map(healthy, containers("gateway"))) == REPLICAS)
+
+        check("200 calls let every replica know the key", many(key, 200) == (200, 0, 0))
 
         docker("kill", *containers("redis"))
         say("     Redis killed")

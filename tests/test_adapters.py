@@ -163,7 +163,13 @@ def test_example(tmp_path: pathlib.Path) -> None:
         dimensions = f"{{native: {DIMENSIONS}, shorten: native}}"
         models = f"acme-large:\n  dimensions: {dimensions}\n  targets: [{target}]"
         with (
-            GatewayProcess(tmp_path, models, server="workers: 2", environ={"PYTHONPATH": str(modules)}) as gateway,
+            GatewayProcess(
+                tmp_path,
+                models,
+                server="workers: 2",
+                state="allow_unshared: true",
+                environ={"PYTHONPATH": str(modules)},
+            ) as gateway,
             OpenAI(base_url=gateway.url, api_key=KEY, max_retries=0) as client,
         ):
             many = client.embeddings.create(model="acme-large", input=texts, extra_body={"color": "red"})

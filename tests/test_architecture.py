@@ -32,6 +32,7 @@ GATEWAY_ORDER = [
     {"gates"},
     {"store"},
     {"store.grants", "store.memory", "store.outage", "store.redis_address", "store.sqlite_file"},
+    {"metrics"},
     {"store.embedded", "store.redis_client", "limits"},
     {"store.redis_link"},
     {"store.redis"},
@@ -47,7 +48,7 @@ GATEWAY_ORDER = [
     {"service", "reports", "minting", "oidc"},
     {"authentication"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
-    {"endpoints", "admin"},
+    {"endpoints", "admin", "telemetry"},
     {"app"},
     {"assembly"},
     {"entrance"},
@@ -100,6 +101,7 @@ DOORS = {
     },
     "onnxruntime": {"providers.local.onnx"},
     "orjson": {"providers.codec"},
+    "prometheus_client": {"gateway.metrics"},
     "pybase64": {"providers.codec"},
     "pydantic": {
         *("gateway.shape", "gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
@@ -108,7 +110,7 @@ DOORS = {
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
-        *("gateway.middleware", "gateway.origin", "gateway.serving"),
+        *("gateway.middleware", "gateway.origin", "gateway.serving", "gateway.telemetry"),
     },
     "redis": {"gateway.store.redis_client", "gateway.store.redis_link"},
     "sentence_transformers": {"providers.local.sentence_transformers"},

@@ -150,3 +150,11 @@ async def test_lost_state_denies(store: FakeKeyStore, time: FakeTime) -> None:
 
     with pytest.raises(StateUnavailable):
         await shelf.find("hash of app")
+
+
+@pytest.mark.parametrize(("team", "usable"), [(None, True), ("search", True), ("gone", False)])
+def test_team_that_is_gone(store: FakeKeyStore, time: FakeTime, team: str | None, usable: bool) -> None:
+    """A key of a team that the routing file does not have is no key: it would slip from the team's limits."""
+    keys = KnownKeys([], store, time.clock, teams=["search"])
+
+    assert usable == keys.usable(KeyRecord("key_1", "app", "hash", team=team))

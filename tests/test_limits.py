@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.config import OnLoss
 from gateway.dimensions import Dimensions
 from gateway.gates import Gate, Standing
 from gateway.limits import Limiter
+from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store.memory import MemoryLimits
 from tests.fakes.clock import FakeTime
@@ -41,7 +43,10 @@ class House:
         self.time = FakeTime(now=1_000_000.0)
         self.shared = MemoryLimits(self.time.clock)
         self.local = MemoryLimits(self.time.clock)
-        self.limiter = Limiter(Away() if away else self.shared, self.local, teams, on_loss, self.time.clock)
+        self.metrics = Metrics()
+        self.limiter = Limiter(
+            Away() if away else self.shared, self.local, teams, on_loss, self.time.clock, self.metrics
+        )
 
     async def use(self, caller: Caller, tokens: int, spent: int | None = None) -> dict[str, str]:
         """One request from its reservation to its settlement; its headers."""
@@ -177,17 +182,68 @@ async def test_away_allowed() -> None:
         await house.use(limited, 1)
 
 
+async def test_away_is_told() -> None:
+    """Metrics say how many requests were counted here alone."""
+    house = House(away=True)
+    await house.use(caller(rates=Rates(rpm=9)), 1)
+
+    assert b"gateway_requests_counted_locally_total 1.0" in house.metrics.text()
+
+
+@pytest.mark.parametrize(("spent", "told"), [(7, False), (8, True), (10, True)])
+async def test_soft_threshold(spent: int, told: bool) -> None:
+    """Metrics begin to tell a budget once its soft threshold is reached."""
+    house = House()
+    await house.use(caller(budget=Budget("day", tokens=10)), spent)
+    line = f'gateway_budget_used_ratio{{kind="token_budget",subject="key:k1"}} {spent / 10}'.encode()
+
+    assert told == (line in house.metrics.text())
+
+
+async def test_next_period_is_told() -> None:
+    """A budget that has warned is told when it begins anew, too."""
+    house, limited = House(), caller(budget=Budget("day", tokens=10))
+    await house.use(limited, 9)
+    house.time.now += 86_400
+    await house.use(limited, 1)
+
+    assert b'subject="key:k1"} 0.1' in house.metrics.text()
+
+
+async def test_refusals_are_counted() -> None:
+    """Metrics count what limits refuse, and what shadows would have refused."""
+    house = House()
+    for shadow in (False, True):
+        limited = Caller(f"k{shadow}", "app", ("*",), rates=Rates(rpm=1, shadow=shadow))
+        await house.use(limited, 1)
+        with nullcontext() if shadow else pytest.raises(errors.RateLimited):
+            await house.use(limited, 1)
+    text = house.metrics.text()
+
+    for told in ("false", "true"):
+        assert f'gateway_limit_refusals_total{{kind="requests",shadow="{told}",whose="key"}} 1.0'.encode() in text
+
+
 async def test_away_denied() -> None:
     """Where the operator wants it so, nobody is served uncounted."""
     with pytest.raises(errors.StateUnavailable):
         await House("deny", away=True).use(caller(rates=Rates(rpm=1)), 1)
 
 
-@pytest.mark.parametrize(("granted", "limits"), [({}, False), ({"rates": Rates(tpm=1)}, True)])
-def test_whether_limits_apply(granted: dict[str, Any], limits: bool) -> None:
-    """Tokens have to be counted beforehand only for those who have a limit."""
+@pytest.mark.parametrize(
+    ("granted", "counts"),
+    [
+        ({}, False),
+        ({"rates": Rates(rpm=1, concurrent=1)}, False),
+        ({"rates": Rates(tpm=1)}, True),
+        ({"budget": Budget("day", tokens=1)}, True),
+        ({"budget": Budget("day", nanos=1)}, True),
+    ],
+)
+def test_whether_tokens_are_counted(granted: dict[str, Any], counts: bool) -> None:
+    """Tokens have to be counted beforehand only for those who have a limit of tokens or money."""
 
-    assert limits == House().limiter.limits(caller(**granted), ROUTE)
+    assert counts == House().limiter.counts(caller(**granted), ROUTE)
 
 
 async def test_exact_under_concurrency() -> None:

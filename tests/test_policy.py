@@ -60,7 +60,12 @@ def test_only_rejection_is_final() -> None:
 )
 def test_retries(kind: FaultKind, retries: int) -> None:
     """The same target is asked again only where that may help."""
-    assert Verdict(retries, next_target=kind is not REJECTED) == TABLE[kind]
+    assert Verdict(retries, next_target=kind is not REJECTED, charged=TABLE[kind].charged) == TABLE[kind]
+
+
+def test_charged() -> None:
+    """What an upstream began and did not finish may be billed; what it refused is not."""
+    assert {TIMEOUT, BROKEN, MALFORMED} == {kind for kind, verdict in TABLE.items() if verdict.charged}
 
 
 # ── which error ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -100,7 +100,7 @@ def test_admin_endpoints() -> None:
     admin = object.__new__(Admin)  # only its methods' names matter
     served = {
         f"{method} {route.path.replace('{key_id:path}', '{id}')}"
-        for route in routes(object.__new__(Endpoints), admin)
+        for route in routes(object.__new__(Endpoints), admin, None)
         if isinstance(route, Route) and route.path.startswith("/admin") and not route.path.endswith("/")
         for method in (route.methods or set()) - {"HEAD"}
     }

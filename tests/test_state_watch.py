@@ -10,6 +10,7 @@ import pytest
 
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
+from gateway.metrics import Metrics
 from gateway.state_watch import StateWatch
 from gateway.store import Store, StoreError, unavailable
 from tests.fakes.clock import FakeTime
@@ -53,7 +54,7 @@ def serves(watch: StateWatch) -> bool:
 )
 async def test_ready(home: Home, on_loss: OnLoss, expected: list[tuple[bool, bool]]) -> None:
     """Ready once the state was there; after its loss only where it can be done without."""
-    watch = StateWatch(cast("Store", home), on_loss)
+    watch = StateWatch(cast("Store", home), on_loss, Metrics())
     found = [(watch.ready, serves(watch))]
     for lost in (True, False, True, False):
         home.lost = lost
@@ -63,9 +64,22 @@ async def test_ready(home: Home, on_loss: OnLoss, expected: list[tuple[bool, boo
     assert expected == found
 
 
+async def test_metric(home: Home) -> None:
+    """Metrics say whether the state is there."""
+    metrics = Metrics()
+    watch = StateWatch(cast("Store", home), "allow", metrics)
+    told = []
+    for lost in (False, True, False):
+        home.lost = lost
+        await watch.look()
+        told.append(b"gateway_state_up 1.0" in metrics.text())
+
+    assert [True, False, True] == told
+
+
 async def test_log(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     """A loss is told once, with its reason, and so is its end."""
-    watch = StateWatch(cast("Store", home), "deny")
+    watch = StateWatch(cast("Store", home), "deny", Metrics())
     caplog.set_level(logging.INFO)
     for lost in (False, False, True, True, True, False, False):
         home.lost = lost
@@ -95,6 +109,6 @@ async def test_every_second(home: Home) -> None:
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await StateWatch(cast("Store", home), "allow", sleep).run()
+        await StateWatch(cast("Store", home), "allow", Metrics(), sleep).run()
 
     assert ([1.0] * 4, 3) == (time.pauses, home.asked)

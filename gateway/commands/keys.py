@@ -36,7 +36,11 @@ _GRANTING = (
         type=click.Choice(["day", "week", "month", "total"]),
         help="The budget's period, in UTC [month for a new key].",
     ),
-    click.option("--priority", type=click.Choice(["interactive", "bulk"]), help="Which work waits [interactive]."),
+    click.option(
+        "--priority",
+        type=click.Choice(["interactive", "bulk"]),
+        help="Kept for scheduling to come; it has no effect yet [interactive].",
+    ),
 )
 
 

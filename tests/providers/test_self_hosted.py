@@ -138,3 +138,8 @@ def test_plain_text() -> None:
     expected = Fault(FaultKind.REJECTED, "length limit exceeded", 413, divisible=True)
 
     assert expected == BY_NAME["tei"].parse_error(Response(413, {}, b"length limit exceeded"))
+
+
+def test_llamacpp_keeps_its_vectors() -> None:
+    """What would make llama.cpp normalise otherwise, or read another input, is not the client's to set."""
+    assert {"embd_normalize", "content"} <= PROVIDERS["llamacpp"].owned  # type: ignore[union-attr]

@@ -1,0 +1,67 @@
+"""What is counted for Prometheus: limits that refuse, budgets that run low, and whether the state is there.
+
+The only prometheus_client. Each process counts for itself. https://prometheus.io/docs/practices/naming/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from gateway.gates import Gate, Standing
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """Labels are kinds of limits, and the subjects of budgets: both are as few as the operator makes them."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._refusals = Counter(
+            "gateway_limit_refusals_total",
+            "Requests that a limit refused, or would have refused if it were no shadow.",
+            ["kind", "whose", "shadow"],
+            registry=self._registry,
+        )
+        self._used = Gauge(
+            "gateway_budget_used_ratio",
+            "Spent and reserved part of each budget whose soft threshold was reached; 1 is all of it.",
+            ["kind", "subject"],
+            registry=self._registry,
+        )
+        self._warned: set[tuple[str, str]] = set()
+        self._state = Gauge("gateway_state_up", "Whether the state can be reached.", registry=self._registry)
+        self._local = Counter(
+            "gateway_requests_counted_locally_total",
+            "Requests whose limits were counted in this process alone, because the state was lost.",
+            registry=self._registry,
+        )
+
+    def gates(self, gates: Sequence[Gate], standings: Sequence[Standing]) -> None:
+        """One request's gates as the store found them."""
+        for gate, standing in zip(gates, standings, strict=True):
+            if standing.wait is not None:
+                whose = gate.subject.partition(":")[0]
+                self._refusals.labels(gate.kind, whose, str(gate.shadow).lower()).inc()
+            if gate.soft is not None:
+                used = (gate.limit - standing.remaining) / gate.limit
+                self._budget(gate.kind, gate.subject.rpartition(":")[0], used, gate.soft)
+
+    def _budget(self, kind: str, subject: str, used: float, soft: float) -> None:
+        """Once a budget has warned it is told for good, so that its next period is seen to begin."""
+        if used >= soft or (kind, subject) in self._warned:
+            self._warned.add((kind, subject))
+            self._used.labels(kind, subject).set(used)
+
+    def state(self, *, up: bool) -> None:
+        self._state.set(up)
+
+    def counted_locally(self) -> None:
+        self._local.inc()
+
+    def text(self) -> bytes:
+        """In Prometheus's text format."""
+        return generate_latest(self._registry)
