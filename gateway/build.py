@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,13 @@ class House:
     metrics: Metrics
 
     async def close(self) -> None:
-        """Settles and writes down what is left."""
-        await self.engines.close()
-        await self.upstream.close()
-        await self.books.limiter.settled()
-        await self.books.ledger.write()
-        await self.store.close()
+        """Settles and writes down what is left; none of it is left out because another part failed."""
+        async with AsyncExitStack() as last_first:
+            last_first.push_async_callback(self.store.close)
+            last_first.push_async_callback(self.books.ledger.write)
+            last_first.push_async_callback(self.books.limiter.settled)
+            last_first.push_async_callback(self.upstream.close)
+            last_first.push_async_callback(self.engines.close)
 
 
 def house(config: Config) -> House:
@@ -136,7 +137,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.state.look()
-        async with _beside(house.state.run(), house.books.ledger.run()):
+        async with _beside(house.state.run(), house.books.ledger.run(), house.books.limiter.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()

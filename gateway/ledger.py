@@ -1,6 +1,7 @@
 """Who used what: sums by day, key and model, written down once a second.
 
-A crash loses at most what came since the last writing; a writing that fails is tried again, whole and once.
+A crash loses at most what came since the last writing; a writing that fails is tried again, whole and once. What no
+home can ever take is given up, so that the rest is written.
 """
 
 from __future__ import annotations
@@ -47,18 +48,31 @@ class Ledger:
         if self._store is None:
             return
         try:
-            if self._batch is not None:
-                await self._store.add_usage(*self._batch)
-            self._batch = None
+            await self._add(self._store)
             if self._sums:
                 self._batch, self._sums = (uuid.uuid4().hex, self._sums), {}
-                await self._store.add_usage(*self._batch)
-                self._batch = None
+                await self._add(self._store)
             await self._store.save()
             if self._failing:
                 GATEWAY.info("usage is written down again")
             self._failing = False
-        except StateUnavailable:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next second is another chance)
             if not self._failing:
-                GATEWAY.error("usage cannot be written down; it is kept in memory until the state is back")
+                told = {"error": type(error).__name__}
+                GATEWAY.error(
+                    "usage cannot be written down; it is kept in memory until the state is back",
+                    extra={"fields": told},
+                )
             self._failing = True
+
+    async def _add(self, store: UsageStore) -> None:
+        if self._batch is None:
+            return
+        try:
+            await store.add_usage(*self._batch)
+        except StateUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 (a number too large for the home, say: it would fail for ever)
+            told = {"error": type(error).__name__, "sums": len(self._batch[1])}
+            GATEWAY.error("usage that the state can never take is given up", extra={"fields": told})
+        self._batch = None

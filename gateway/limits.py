@@ -6,11 +6,11 @@ While the state cannot be reached, `on_state_loss` decides: `allow` counts in th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from gateway import gates
 from gateway.allowances import Team
@@ -24,6 +24,9 @@ from gateway.store import LimitStore
 
 LEASE_SECONDS: Final = 5.0
 """How long a reservation outlives the deadline of its request, should the process die and never settle it."""
+AGAIN_SECONDS: Final = 1.0
+WAITING: Final = 10_000
+"""Most settlements that wait for a home to be back; of what is beyond them leases end, and estimates stay spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Reservation:
     gates: Sequence[Gate]
     standings: Sequence[Standing]
     home: LimitStore | None
+    ends: float = 0.0
+    """When its leases end by themselves, in seconds since the epoch."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -42,6 +47,23 @@ class Reservation:
     @property
     def shadowed(self) -> Sequence[str]:
         return gates.shadowed(self.gates, self.standings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    home: LimitStore
+    reservation: str
+    gates: Sequence[Gate]
+    spent: Sequence[int]
+    ends: float
+
+    async def run(self) -> None:
+        await self.home.settle(self.reservation, self.gates, self.spent)
+
+    def of_leases(self) -> _Settlement:
+        """What may be done twice. A bucket may not: it keeps the estimate, and is full again soon anyway."""
+        kept = [pair for pair in zip(self.gates, self.spent, strict=True) if not pair[0].refills]
+        return replace(self, gates=[gate for gate, _ in kept], spent=[amount for _, amount in kept])
 
 
 class Limiter:
@@ -63,6 +85,7 @@ class Limiter:
         self._on_loss = on_loss
         self._clock = clock
         self._settling: set[asyncio.Task[None]] = set()
+        self._waiting: deque[_Settlement] = deque()
 
     def counts(self, caller: Caller, route: Route) -> bool:
         """Whether a limit of tokens or money applies, so that tokens have to be counted before anything is sent."""
@@ -75,24 +98,27 @@ class Limiter:
         """
         nanos = route.cost(tokens) or 0
         wanted = gates.of_request(caller, route, self._teams, tokens, nanos, self._clock())
-        name = uuid.uuid4().hex
+        name, lease = uuid.uuid4().hex, seconds + LEASE_SECONDS
+        ends = self._clock() + lease
         if not wanted:
             return Reservation(name, (), (), None)
         home = self._shared
         try:
-            standings = await home.reserve(name, wanted, seconds + LEASE_SECONDS)
-        except StateUnavailable:
-            if self._on_loss == "deny":
+            standings = await home.reserve(name, wanted, lease)
+        except (StateUnavailable, asyncio.CancelledError) as failure:
+            # It may have been done, and would be spent when its lease ends.
+            self._wait(_Settlement(home, name, wanted, [0] * len(wanted), ends))
+            if self._on_loss == "deny" or not isinstance(failure, StateUnavailable):
                 raise
             home = self._local
             self._metrics.counted_locally()
-            standings = await home.reserve(name, wanted, seconds + LEASE_SECONDS)
+            standings = await home.reserve(name, wanted, lease)
         self._metrics.gates(wanted, standings)
         if gates.refused(wanted, standings):
             error = gates.refusal(wanted, standings)
             error.headers = {**gates.headers(wanted, standings), **error.headers}
             raise error
-        return Reservation(name, wanted, standings, home)
+        return Reservation(name, wanted, standings, home, ends)
 
     def settle(self, reservation: Reservation, route: Route, tokens: int) -> None:
         """Ends a reservation with what was really used; it happens beside the request, which need not wait for it."""
@@ -102,17 +128,42 @@ class Limiter:
         used["usd_budget"] = route.cost(tokens) or 0
         given = {gate for gate, s in zip(reservation.gates, reservation.standings, strict=True) if s.wait is None}
         kept = [gate for gate in reservation.gates if gate in given]  # a shadow gate that did not fit gave nothing
-        self._beside(reservation.home.settle(reservation.id, kept, [used[gate.kind] for gate in kept]))
-
-    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        async def quietly() -> None:
-            with contextlib.suppress(StateUnavailable):  # leases end by themselves, and the estimate stays counted
-                await work
-
-        task = asyncio.get_running_loop().create_task(quietly())
+        spent = [used[gate.kind] for gate in kept]
+        work = self._settle(_Settlement(reservation.home, reservation.id, kept, spent, reservation.ends))
+        task = asyncio.get_running_loop().create_task(work)
         self._settling.add(task)  # the event loop itself keeps no task alive
         task.add_done_callback(self._settling.discard)
 
+    async def _settle(self, settlement: _Settlement) -> None:
+        try:
+            await settlement.run()
+        except StateUnavailable:
+            self._wait(settlement)
+
+    def _wait(self, settlement: _Settlement) -> None:
+        settlement = settlement.of_leases()
+        if settlement.gates and len(self._waiting) < WAITING:
+            self._waiting.append(settlement)
+
+    async def run(self) -> None:
+        """Tries every second, until cancelled, what could not be settled; `settled` afterwards tries the rest."""
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self._again()
+
     async def settled(self) -> None:
-        """Waits for what is still being settled."""
+        """Waits for what is still being settled, and tries once more what could not be."""
         await asyncio.gather(*self._settling)
+        await self._again()
+
+    async def _again(self) -> None:
+        """One after the other, until one fails; what is cancelled meanwhile stays, and may be done twice."""
+        while self._waiting:
+            settlement = self._waiting[0]
+            try:
+                if self._clock() < settlement.ends:  # afterwards it would change nothing
+                    await settlement.run()
+            except StateUnavailable:
+                self._waiting.rotate(-1)  # the fault may be its own
+                return
+            self._waiting.popleft()

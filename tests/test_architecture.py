@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together"},
+    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together", "logs"},
     {"addresses", "signatures"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
@@ -40,7 +40,7 @@ GATEWAY_ORDER = [
     {"tokens", "token_ids"},
     {"sizes", "parts"},
     {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "logs", "halving"},
+    {"record", "upstream", "retry", "halving"},
     {"credentials", "line", "statistics"},
     {"backends", "batcher", "dispatch"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets"},

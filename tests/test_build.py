@@ -13,7 +13,9 @@ import pytest
 from gateway import build
 from gateway.auth import Caller
 from gateway.config import Config
-from gateway.errors import GatewayError
+from gateway.engines import Engines
+from gateway.errors import GatewayError, StateUnavailable
+from gateway.limits import Limiter
 from gateway.loading import load
 from gateway.record import Record
 from gateway.store import Usage, UsageQuery
@@ -67,6 +69,27 @@ async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
     await again.close()
 
     assert ([1], [60]) == (used, [standing.remaining for standing in reservation.standings])
+
+
+async def test_failing_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails at the end keeps nothing else from being written down and closed."""
+    house = build.house(configured(tmp_path, ""))
+    house.books.ledger.add(Caller("k", "k", ("*",)), "local", Usage(requests=1))
+
+    async def fail(_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Engines, "close", fail)
+    monkeypatch.setattr(Limiter, "settled", fail)
+    with pytest.raises(RuntimeError):
+        await house.close()
+    with pytest.raises(StateUnavailable):  # it is closed
+        await house.store.ping()
+    again = build.store(house.config)
+    used = [sums.requests for _, sums in await again.usage(UsageQuery())]
+    await again.close()
+
+    assert [1] == used
 
 
 async def test_background_work_that_fails(caplog: pytest.LogCaptureFixture) -> None:

@@ -118,7 +118,7 @@ def test_killed_at_work(tmp_path: pathlib.Path, state: str) -> None:
 
 
 def test_leases_end(tmp_path: pathlib.Path) -> None:
-    """What a killed gateway had reserved in Redis comes back when its requests' time, and five seconds, are over."""
+    """Requests at a time of a killed gateway come back when their time, and five seconds, are over; tokens stay spent."""
     with RedisServer(tmp_path / "redis") as redis, FakeOpenAI() as fake, ThreadPoolExecutor(2) as pool:
         target = f"{{provider: openai, base_url: '{fake.base_url}', api_key: {fake.api_key}}}"
         models = f"text-embedding-3-small: {{targets: [{target}]}}\n{LOCAL}"
@@ -143,4 +143,4 @@ def test_leases_end(tmp_path: pathlib.Path) -> None:
     assert [True, True] == failed
     assert (429, "requests") == (full.status_code, full.json()["error"]["type"])
     assert 5.5 < seconds < 8
-    assert [200, 200, 429] == again  # a budget of three tokens, of which the dead ones hold none
+    assert [429, 429, 429] == again  # of a budget of three tokens the dead ones keep two: they may have been billed

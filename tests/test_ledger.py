@@ -23,6 +23,7 @@ class Book:
         self.failures = failures
         self.writes_first = writes_first
         self.batches: dict[str, Mapping[UsageKey, Usage]] = {}
+        self.saved = 0
 
     async def add_usage(self, batch: str, usage: Mapping[UsageKey, Usage]) -> None:
         if self.failures and not self.writes_first:
@@ -39,7 +40,7 @@ class Book:
         return [(key, usage) for batch in self.batches.values() for key, usage in batch.items()]
 
     async def save(self) -> None:
-        pass
+        self.saved += 1
 
     def requests(self) -> int:
         return sum(usage.requests for batch in self.batches.values() for usage in batch.values())
@@ -86,3 +87,41 @@ async def test_nothing_is_lost_while_away() -> None:
     await ledger.write()
 
     assert 50 == book.requests()
+
+
+class Picky(Book):
+    """A home that cannot hold large numbers, as SQLite cannot."""
+
+    async def add_usage(self, batch: str, usage: Mapping[UsageKey, Usage]) -> None:
+        if any(sums.reported >= 2**63 for sums in usage.values()):
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        await super().add_usage(batch, usage)
+
+
+async def test_impossible_batch(caplog: pytest.LogCaptureFixture) -> None:
+    """What no home can ever take is given up with one line in the log, and what comes after it is written."""
+    book = Picky()
+    ledger = Ledger(book, lambda: NOON)
+    ledger.add(CALLER, "small", Usage(requests=1, reported=2**63))
+    await ledger.write()
+    ledger.add(CALLER, "small", Usage(requests=1))
+    await ledger.write()
+
+    assert (1, 2) == (book.requests(), book.saved)
+    assert ["usage that the state can never take is given up"] == [line.message for line in caplog.records]
+
+
+class Unsaving(Book):
+    async def save(self) -> None:
+        await super().save()
+        raise OverflowError
+
+
+async def test_impossible_saving(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong, the next second is another chance, and the log says so once."""
+    book = Unsaving()
+    ledger = Ledger(book, lambda: NOON)
+    for _ in range(2):
+        await ledger.write()
+
+    assert (2, 1) == (book.saved, len(caplog.records))

@@ -38,10 +38,31 @@ class Away:
         raise errors.StateUnavailable("away")
 
 
+class Stalling(MemoryLimits):
+    """A home that does not answer for a while; what it was asked is done, or not."""
+
+    stalls = False
+    does = False
+
+    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+        standings = await super().reserve(reservation, gates, lease) if self.does or not self.stalls else []
+        self._fail()
+        return standings
+
+    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+        if self.does or not self.stalls:
+            await super().settle(reservation, gates, spent)
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.stalls:
+            raise errors.StateUnavailable("stalls")
+
+
 class House:
     def __init__(self, on_loss: OnLoss = "allow", *, away: bool = False, **teams: Team) -> None:
         self.time = FakeTime(now=1_000_000.0)
-        self.shared = MemoryLimits(self.time.clock)
+        self.shared = Stalling(self.time.clock)
         self.local = MemoryLimits(self.time.clock)
         self.metrics = Metrics()
         self.limiter = Limiter(
@@ -252,3 +273,65 @@ async def test_exact_under_concurrency() -> None:
     outcomes = await asyncio.gather(*(house.use(limited, 1) for _ in range(200)), return_exceptions=True)
 
     assert 37 == sum(isinstance(outcome, dict) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("does", [False, True])
+async def test_settled_after_a_stall(does: bool) -> None:
+    """What could not be settled is settled once the state is back, and once, even if it was done unheard."""
+    house = House()
+    limited = caller(rates=Rates(rpm=100, concurrent=1), budget=Budget("total", tokens=100))
+    reservation = await house.limiter.reserve(limited, ROUTE, 10, 60.0)
+    house.shared.stalls, house.shared.does = True, does
+    house.limiter.settle(reservation, ROUTE, 30)
+    for _ in range(3):
+        await house.limiter.settled()
+    house.shared.stalls = False
+    await house.limiter.settled()
+    found = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+
+    assert [98, 0, 69] == [standing.remaining for standing in found.standings]
+
+
+async def test_settled_too_late() -> None:
+    """What could not be settled before its lease ended is no longer tried: the estimate stays spent."""
+    house, limited = House(), caller(budget=Budget("total", tokens=100))
+    reservation = await house.limiter.reserve(limited, ROUTE, 10, 60.0)
+    house.shared.stalls = True
+    house.limiter.settle(reservation, ROUTE, 30)
+    await house.limiter.settled()
+    house.time.now += 66
+    await house.limiter.settled()
+    house.shared.stalls = False
+    found = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+
+    assert ([89], 0) == ([standing.remaining for standing in found.standings], len(house.limiter._waiting))
+
+
+async def test_reserved_unheard() -> None:
+    """A reservation that was made without an answer is given back, not spent."""
+    house, limited = House("deny"), caller(budget=Budget("total", tokens=100))
+    house.shared.stalls = house.shared.does = True
+    with pytest.raises(errors.StateUnavailable):
+        await house.limiter.reserve(limited, ROUTE, 10, 60.0)
+    house.shared.stalls = False
+    await house.limiter.settled()
+    house.time.now += 66
+    found = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+
+    assert [99] == [standing.remaining for standing in found.standings]
+
+
+async def test_one_that_always_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settlement that fails by itself does not keep the others, and no more than so many wait."""
+    monkeypatch.setattr("gateway.limits.WAITING", 2)
+    house, limited = House(), caller(budget=Budget("total", tokens=100))
+    reservations = [await house.limiter.reserve(limited, ROUTE, 10, 60.0) for _ in range(3)]
+    house.shared.stalls = True
+    for reservation in reservations:
+        house.limiter.settle(reservation, ROUTE, 0)
+    await asyncio.gather(*house.limiter._settling)
+    waiting = [each.reservation for each in house.limiter._waiting]
+    await house.limiter._again()
+
+    assert [each.id for each in reservations[:2]] == waiting
+    assert waiting[::-1] == [each.reservation for each in house.limiter._waiting]

@@ -97,13 +97,16 @@ class LimitStore(Protocol):
     async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
         """Takes every gate's amount, or, if a gate that is no shadow refuses, nothing at all.
 
-        A shadow gate that does not fit gives nothing. What `concurrent` gates and budgets have given comes back by
-        itself after `lease` seconds, unless settled before.
+        A shadow gate that does not fit gives nothing. What is not settled within `lease` seconds ends by itself: a
+        `concurrent` gate's amount comes back, a budget's stays spent.
         """
         ...
 
     async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
-        """Ends a reservation: `spent` of each gate's amount, which may be more, stays taken; `concurrent` ends."""
+        """Ends a reservation: `spent` of each gate's amount, which may be more, stays taken; `concurrent` ends.
+
+        Of `concurrent` gates and budgets once: what is settled already, or ended by itself, stays as it is.
+        """
         ...
 
 

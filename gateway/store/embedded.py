@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
 import sqlite3
@@ -10,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.auth import KeyRecord
-from gateway.errors import StateUnavailable
 from gateway.gates import Gate, Standing
 from gateway.store import Usage, UsageKey, UsageQuery, grants
 from gateway.store.memory import MemoryLimits
@@ -60,6 +60,8 @@ class EmbeddedStore:
         self._clock = clock
         self._limits = MemoryLimits(clock)
         self._restored = False
+        self._one_save = asyncio.Lock()
+        self._last_save: asyncio.Task[None] | None = None
 
     # ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,6 +136,15 @@ class EmbeddedStore:
         return await self._file.read(f"{_USAGE}{where}{_IN_ORDER}", list(asked.values()), _usage)
 
     async def save(self) -> None:
+        """Goes on when its caller is cancelled; `close` waits for it."""
+        self._last_save = asyncio.create_task(self._save())
+        await asyncio.shield(self._last_save)
+
+    async def _save(self) -> None:
+        async with self._one_save:
+            await self._write_budgets()
+
+    async def _write_budgets(self) -> None:
         changed = self._limits.unsaved()
         if not changed:
             return
@@ -147,8 +158,8 @@ class EmbeddedStore:
 
         try:
             budgets = await self._file.transaction(write)
-        except StateUnavailable:
-            self._limits.keep_unsaved({budget: spent for budget, spent, _ in rows})
+        except BaseException:
+            self._limits.keep_unsaved(changed)
             raise
         for budget in budgets:
             self._limits.restore(*budget)
@@ -157,6 +168,8 @@ class EmbeddedStore:
         await self._file.run("SELECT 1", ())
 
     async def close(self) -> None:
+        if self._last_save is not None:
+            await asyncio.wait({self._last_save})
         await self._file.close()
 
 

@@ -24,14 +24,17 @@ def _plain(value: Any) -> Any:
 
 
 def read(text: str) -> dict[str, Any]:
-    """The arguments of a `Grant`. Fields that this version does not know are left out."""
-    told: dict[str, Any] = json.loads(text)
-    known = {field.name for field in dataclasses.fields(Grant)}
-    grant = {name: value for name, value in told.items() if name in known}
+    """The arguments of a `Grant`. Fields that this version does not know are left out, at every depth."""
+    grant = _known(Grant, json.loads(text))
     if "rates" in grant:
-        grant["rates"] = Rates(**grant["rates"])
+        grant["rates"] = Rates(**_known(Rates, grant["rates"]))
     if "model_rates" in grant:
-        grant["model_rates"] = {pattern: Rates(**rates) for pattern, rates in grant["model_rates"].items()}
+        grant["model_rates"] = {name: Rates(**_known(Rates, rates)) for name, rates in grant["model_rates"].items()}
     if grant.get("budget") is not None:
-        grant["budget"] = Budget(**grant["budget"])
+        grant["budget"] = Budget(**_known(Budget, grant["budget"]))
     return grant
+
+
+def _known(kind: type[Grant | Rates | Budget], told: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in told.items() if name in names}

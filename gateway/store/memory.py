@@ -9,7 +9,7 @@ from typing import Final
 from gateway.gates import MINUTE, TOLERANCE, Gate, Standing, standing
 
 SWEEP: Final = 10_000
-"""Gates; beyond them those that hold nothing worth keeping are forgotten."""
+"""Gates; beyond them, or twice what the last time left, those that hold nothing worth keeping are forgotten."""
 
 
 @dataclass(slots=True)
@@ -22,6 +22,7 @@ class _Bucket:
 class _Leases:
     """What is reserved: reservation → amount and when it ends by itself. `spent` and `unsaved` are a budget's."""
 
+    budget: bool
     held: dict[str, tuple[int, float]] = field(default_factory=dict)
     spent: int = 0
     unsaved: int = 0
@@ -30,8 +31,18 @@ class _Leases:
 
     def live(self, now: float) -> int:
         for reservation in [name for name, (_, end) in self.held.items() if end <= now]:
-            del self.held[reservation]
+            self.settle(reservation, 0, now)
         return sum(amount for amount, _ in self.held.values())
+
+    def settle(self, reservation: str, spent: int, now: float) -> None:
+        """Once: a lease that is gone, or has ended and so left its estimate spent, takes nothing more."""
+        amount, end = self.held.pop(reservation, (0, None))
+        if end is not None and self.budget:
+            self.spend(spent if end > now else amount)
+
+    def spend(self, amount: int) -> None:
+        self.spent += amount
+        self.unsaved += amount
 
 
 class MemoryLimits:
@@ -41,6 +52,7 @@ class MemoryLimits:
         self._clock = clock
         self._buckets: dict[str, _Bucket] = {}
         self._leases: dict[str, _Leases] = {}
+        self._sweep_at = SWEEP
 
     async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
         now = self._clock()
@@ -62,11 +74,7 @@ class MemoryLimits:
                 bucket = self._bucket(gate, now)
                 bucket.level = max(-gate.limit, min(gate.limit, bucket.level + gate.amount - amount))
                 continue
-            leases = self._leases.setdefault(gate.id, _Leases(ends=gate.ends))
-            leases.held.pop(reservation, None)
-            if gate.kind != "concurrent":
-                leases.spent += amount
-                leases.unsaved += amount
+            self._leases_of(gate).settle(reservation, amount, now)
 
     def unsaved(self) -> dict[str, tuple[int, float | None]]:
         """What has been spent of each budget since the last call, and when its period ends."""
@@ -75,14 +83,14 @@ class MemoryLimits:
             self._leases[name].unsaved = 0
         return changed
 
-    def keep_unsaved(self, spent: Mapping[str, int]) -> None:
+    def keep_unsaved(self, changed: Mapping[str, tuple[int, float | None]]) -> None:
         """Takes back what `unsaved` told, because no lasting home took it."""
-        for name, amount in spent.items():
-            self._leases[name].unsaved += amount
+        for name, (amount, ends) in changed.items():
+            self._budget(name, ends).unsaved += amount
 
     def restore(self, budget: str, spent: int, ends: float | None) -> None:
         """What a lasting home knows to be spent, other processes' part included."""
-        leases = self._leases.setdefault(budget, _Leases(ends=ends))
+        leases = self._budget(budget, ends)
         leases.spent = spent + leases.unsaved
 
     def _look(self, gate: Gate, now: float) -> tuple[float, bool]:
@@ -90,8 +98,9 @@ class MemoryLimits:
         if gate.refills:
             left = self._bucket(gate, now).level
             return left, left + TOLERANCE >= gate.amount
-        leases = self._leases.setdefault(gate.id, _Leases(ends=gate.ends))
-        left = gate.limit - leases.spent - leases.live(now)
+        leases = self._leases_of(gate)
+        held = leases.live(now)  # first: what has ended is spent
+        left = gate.limit - leases.spent - held
         return left, left >= gate.amount and (gate.kind == "concurrent" or left > 0)
 
     def _take(self, gate: Gate, reservation: str, end: float) -> None:
@@ -99,6 +108,12 @@ class MemoryLimits:
             self._buckets[gate.id].level -= gate.amount
         else:
             self._leases[gate.id].held[reservation] = (gate.amount, end)
+
+    def _leases_of(self, gate: Gate) -> _Leases:
+        return self._leases.setdefault(gate.id, _Leases(gate.kind != "concurrent", ends=gate.ends))
+
+    def _budget(self, name: str, ends: float | None) -> _Leases:
+        return self._leases.setdefault(name, _Leases(budget=True, ends=ends))
 
     def _bucket(self, gate: Gate, now: float) -> _Bucket:
         """The bucket as it is now; a clock that was set back refills nothing."""
@@ -108,12 +123,16 @@ class MemoryLimits:
         return bucket
 
     def _sweep(self, now: float) -> None:
-        """A bucket untouched for two minutes is full again, whatever it owed: no debt is larger than its limit."""
-        if len(self._buckets) + len(self._leases) <= SWEEP:
+        """A bucket untouched for two minutes is full again, whatever it owed: no debt is larger than its limit.
+
+        What was spent of a period that has ended matters to nobody, told to a lasting home or not.
+        """
+        if len(self._buckets) + len(self._leases) <= self._sweep_at:
             return
         self._buckets = {name: bucket for name, bucket in self._buckets.items() if now - bucket.at < 2 * MINUTE}
         self._leases = {
             name: leases
             for name, leases in self._leases.items()
-            if leases.live(now) or leases.unsaved or (leases.spent and (leases.ends is None or leases.ends > now))
+            if leases.live(now) or (leases.spent and (leases.ends is None or leases.ends > now))
         }
+        self._sweep_at = max(SWEEP, 2 * (len(self._buckets) + len(self._leases)))

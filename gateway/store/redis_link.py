@@ -21,6 +21,7 @@ from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import MasterNotFoundError
 
+from gateway.logs import GATEWAY
 from gateway.store import StoreError, redis_client, unavailable
 from gateway.store.outage import Outage
 from gateway.store.redis_address import Address
@@ -29,8 +30,8 @@ TIMEOUT_SECONDS: Final = 0.5
 """For one command, connecting included, from when it has its turn."""
 CONNECTIONS: Final = 32
 """Most commands of one process under way at once; the others wait their turn."""
-TURN_SECONDS: Final = 2.0
-"""Most time for that: behind a Redis that is slow they would pile up."""
+TURN_TIMES: Final = 4
+"""For its turn a command may wait so many times as long: behind a Redis that is slow they would pile up."""
 _PARTS: Final = 20
 """Of a time. A burst of requests may keep this process from looking for answers longer than a Redis may take for them,
 and would pass for an outage: however long it is busy between two looks, that is one part of the time."""
@@ -55,6 +56,15 @@ _VAGUE_REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (exceptions.ResponseError, "it refuses a command"),
     (BaseException, "the connection fails"),
 )
+_LOSSES: Final = (
+    exceptions.NoPermissionError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.MasterDownError,
+    exceptions.ClusterDownError,
+)
+"""Refusals that every other command would meet too; any other refusal is an answer to one command."""
+_TIMEOUTS: Final = (TimeoutError, exceptions.TimeoutError)
 _FAILURES: Final = (
     exceptions.RedisError,
     exceptions.RedisClusterException,
@@ -98,6 +108,7 @@ class RedisLink:
         self._timeout = timeout
         self._turn = asyncio.Semaphore(CONNECTIONS)
         self._outage = Outage(clock)
+        self._late_since: float | None = None
         self._reason = ""
         self._closed = False
 
@@ -123,27 +134,50 @@ class RedisLink:
 
     async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            async with _within(TURN_SECONDS):
+            async with _within(TURN_TIMES * self._timeout):
                 await self._turn.acquire()
-            try:
-                if self._closed or not self._outage.may_try():  # those that waited behind one that failed, too
-                    raise unavailable() from self._why()
-                async with _within(self._timeout):
-                    answer = await run()
-            finally:
-                self._turn.release()
+        except TimeoutError:  # which says nothing of the Redis
+            raise unavailable() from self._why("too many commands are waiting for it")
+        try:
+            return await self._in_turn(run)
+        finally:
+            self._turn.release()
+
+    async def _in_turn(self, run: Callable[[], Awaitable[Any]]) -> Any:
+        if self._closed or not self._outage.may_try():  # those that waited behind one that failed, too
+            raise unavailable() from self._why(self._reason)
+        began = asyncio.get_running_loop().time()
+        try:
+            async with _within(self._timeout):
+                answer = await run()
         except _FAILURES as error:
-            self._reason = _reason(error)
-            self._outage.begin()
+            reason = _reason(error)
+            if isinstance(error, exceptions.ResponseError) and not isinstance(error, _LOSSES):
+                self._answered()
+                told = {"state": self.name, "error": type(error).__name__}
+                GATEWAY.error("the state refuses a command", extra={"fields": told})
+            elif not isinstance(error, _TIMEOUTS) or self._late_again(began):
+                self._reason = reason
+                self._outage.begin()
             if isinstance(error, exceptions.ReadOnlyError) and isinstance(self._client, Redis):
                 with contextlib.suppress(*_FAILURES):  # its name may lead to another server by now
                     await self._client.connection_pool.disconnect(inuse_connections=False)
-            raise unavailable() from self._why()
-        self._outage.end()
+            raise unavailable() from self._why(reason)
+        self._answered()
         return answer
 
-    def _why(self) -> StoreError:
-        return StoreError(f"The state at {self.name} cannot be reached: {self._reason}.")
+    def _answered(self) -> None:
+        self._late_since = None
+        self._outage.end()
+
+    def _late_again(self, began: float) -> bool:
+        """Whether a command that had no answer in time began after another had none: one stall is no outage."""
+        if self._late_since is None:
+            self._late_since = asyncio.get_running_loop().time()
+        return began >= self._late_since
+
+    def _why(self, reason: str) -> StoreError:
+        return StoreError(f"The state at {self.name} cannot be reached: {reason}.")
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import pathlib
@@ -17,6 +18,7 @@ import pytest
 
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable
+from gateway.gates import Gate
 from gateway.store import StoreError
 from gateway.store.embedded import EmbeddedStore
 
@@ -90,6 +92,43 @@ def test_killed_process(file: pathlib.Path) -> None:
     subprocess.run([sys.executable, "-c", dying, str(file), "key_1"], check=False, capture_output=True)
 
     assert ["key_1"] == another_process(file)
+
+
+BUDGET = Gate("token_budget", "key:a:total", 100, 10)
+
+
+async def left(file: pathlib.Path) -> int:
+    """Of the budget, for another process."""
+    async with opened(file) as store:
+        [found] = await store.reserve("probe", [Gate("token_budget", "key:a:total", 100, 101)], 10)
+        return found.remaining
+
+
+async def test_cancelled_saving(file: pathlib.Path) -> None:
+    """A saving goes on though whoever asked for it is cancelled, and closing waits for it."""
+    async with opened(file) as store:
+        await store.reserve("r", [BUDGET], 10)
+        await store.settle("r", [BUDGET], [30])
+        saving = asyncio.create_task(store.save())
+        await asyncio.sleep(0)
+        saving.cancel()
+        await asyncio.gather(saving, return_exceptions=True)
+
+    assert (True, 70) == (saving.cancelled(), await left(file))
+
+
+async def test_failed_saving(file: pathlib.Path) -> None:
+    """What could not be saved is saved the next time, whatever the fault was."""
+    async with opened(file) as store:
+        too_large = Gate("token_budget", "key:b:total", 100, 10)
+        await store.reserve("r", [BUDGET, too_large], 10)
+        await store.settle("r", [BUDGET, too_large], [30, 2**63])
+        with pytest.raises(OverflowError):
+            await store.save()
+        store._limits._leases[too_large.id].unsaved = 0
+        await store.save()
+
+    assert 70 == await left(file)
 
 
 # ── who may read it ───────────────────────────────────────────────────────────────────────────────────────────────

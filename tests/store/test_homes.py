@@ -248,7 +248,7 @@ async def test_concurrent(store: Store) -> None:
 
 @pytest.mark.parametrize("gate", [CONCURRENT, DOLLARS, WORDS], ids=lambda gate: gate.kind)
 async def test_lease(store: Store, time: FakeTime, gate: Gate) -> None:
-    """What nobody settles comes back by itself, each reservation at its own end."""
+    """What nobody settles ends by itself, each reservation at its own time: a budget's estimate stays spent."""
     for name, lease in (("long", 20.0), ("short", 10.0)):
         await store.reserve(name, [gate], lease)
     left = []
@@ -256,24 +256,38 @@ async def test_lease(store: Store, time: FakeTime, gate: Gate) -> None:
         time.now += step
         [found] = await store.reserve("probe", [dataclasses.replace(gate, amount=gate.limit + 1)], 1)
         left.append(found.remaining)
-    held = gate.amount
+    expected = [0, 1, 2] if gate is CONCURRENT else [200, 200, 200]
 
-    assert [gate.limit - 2 * held, gate.limit - held, gate.limit] == left
+    assert expected == left
 
 
-@pytest.mark.parametrize("late", [False, True])
-async def test_budget(store: Store, time: FakeTime, late: bool) -> None:
-    """A budget is spent by what was settled, before its lease ended as after."""
-    await store.reserve("r", [DOLLARS, WORDS], 10)
+@pytest.mark.parametrize(("late", "expected"), [(False, [(999, None), (300, math.inf)]), (True, [(600, None)] * 2)])
+async def test_budget(store: Store, time: FakeTime, late: bool, expected: list[tuple[int, float | None]]) -> None:
+    """A budget is spent by what was settled, once; after the lease's end the estimate is, and stays."""
+    gates = [DOLLARS, WORDS]
+    await store.reserve("r", gates, 10)
     time.now += 11 * late
-    await store.settle("r", [DOLLARS, WORDS], [1, 700])
-    found = await store.reserve("s", [DOLLARS, WORDS], 10)
+    for _ in range(2):
+        await store.settle("r", gates, [1, 700])
+    found = await store.reserve("s", [dataclasses.replace(gate, amount=301, shadow=True) for gate in gates], 10)
 
-    assert [(999, None), (300, math.inf)] == [(s.remaining, s.wait) for s in found]
+    assert expected == [(s.remaining + (301 if s.wait is None else 0), s.wait) for s in found]
+
+
+async def test_concurrent_twice(store: Store) -> None:
+    """A request that is settled twice makes room once."""
+    for name in ("r", "s"):
+        await store.reserve(name, [CONCURRENT], 10)
+    for _ in range(2):
+        await store.settle("r", [CONCURRENT], [0])
+    waits = [(await store.reserve(name, [CONCURRENT], 10))[0].wait for name in ("t", "u")]
+
+    assert [None, 1.0] == waits
 
 
 async def test_spent_budget(store: Store) -> None:
     """A budget that is used up refuses what costs nothing, too, until its period ends."""
+    await store.reserve("r", [DOLLARS], 10)
     await store.settle("r", [DOLLARS], [1000])
     [found] = await store.reserve("s", [dataclasses.replace(DOLLARS, amount=0)], 10)
 

@@ -50,6 +50,7 @@ class Reserve:
 class Settle:
     which: int
     spent: list[int]
+    again: bool
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def gates() -> st.SearchStrategy[list[Gate]]:
 
 STEPS = st.one_of(
     st.builds(Reserve, gates(), st.floats(0.5, 30)),
-    st.builds(Settle, st.integers(0, 5), st.lists(st.integers(0, 20), min_size=4, max_size=4)),
+    st.builds(Settle, st.integers(0, 5), st.lists(st.integers(0, 20), min_size=4, max_size=4), st.booleans()),
     st.builds(Pass, st.floats(-5, 40)),
 )
 
@@ -88,7 +89,9 @@ def test_alike(both: Both, steps: list[Reserve | Settle | Pass]) -> None:
             if isinstance(step, Pass):
                 both.time.now += step.seconds
             elif isinstance(step, Settle) and open_:
-                name, taken = open_.pop(step.which % len(open_))
+                name, taken = open_[step.which % len(open_)]
+                if not step.again:
+                    open_.remove((name, taken))
                 for home in (memory, both.redis):
                     await home.settle(name, taken, step.spent[: len(taken)])
             elif isinstance(step, Reserve):

@@ -43,8 +43,15 @@ local function keep_level(key, level, now)
   expire(key, 2 * MINUTE)
 end
 
--- What is reserved now. `next` is no later than the end of the first lease: until then there is nothing to look for.
-local function held(key, now)
+-- Ends a lease: of a budget, `spent` stays spent.
+local function end_lease(key, kind, field, amount, spent)
+  redis.call('HDEL', key, field)
+  if kind == 'budget' then redis.call('HINCRBY', key, 'spent', spent) end
+  return redis.call('HINCRBY', key, 'held', negative(amount))
+end
+
+-- What is reserved now; a lease that has ended by itself leaves its estimate spent. `next` is no later than the end of the first lease: until then there is nothing to look for.
+local function held(key, kind, now)
   local kept = redis.call('HMGET', key, 'held', 'next')
   local sum = tonumber(kept[1] or 0)
   if not kept[2] or tonumber(kept[2]) > now then return sum end
@@ -54,8 +61,7 @@ local function held(key, now)
     if string.sub(fields[i], 1, 6) == 'lease:' then
       local amount, ends = string.match(fields[i + 1], '^(%S+) (%S+)$')
       if tonumber(ends) <= now then
-        redis.call('HDEL', key, fields[i])
-        sum = redis.call('HINCRBY', key, 'held', negative(amount))
+        sum = end_lease(key, kind, fields[i], amount, amount)
       elseif not first or tonumber(ends) < tonumber(first) then
         first = ends
       end
@@ -65,14 +71,13 @@ local function held(key, now)
   return sum
 end
 
--- Until its last lease ends, or a budget until a day after its period; what was spent of one without end stays.
-local function keep_leases(key, ends, now)
-  local kept = redis.call('HMGET', key, 'last', 'spent')
+-- Until its last lease ends, or a budget until a day after its period; one without end stays.
+local function keep_leases(key, kind, ends, now)
   if ends ~= '' then
     expire(key, tonumber(ends) + DAY - now)
-  elseif kept[2] then
+  elseif kind == 'budget' then
     redis.call('PERSIST', key)
   else
-    expire(key, tonumber(kept[1] or now) - now)
+    expire(key, tonumber(redis.call('HGET', key, 'last') or now) - now)
   end
 end

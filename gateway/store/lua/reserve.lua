@@ -12,7 +12,8 @@ for i, key in ipairs(KEYS) do
     left = level_of(key, limit, now)
     fits = left + TOLERANCE >= amount
   else
-    left = limit - tonumber(redis.call('HGET', key, 'spent') or 0) - held(key, now)
+    local taken = held(key, kind, now) -- first: what has ended is spent
+    left = limit - tonumber(redis.call('HGET', key, 'spent') or 0) - taken
     fits = left >= amount and (kind == 'concurrent' or left > 0)
   end
   refused = refused or not (fits or shadow == '1')
@@ -31,7 +32,7 @@ for i, key in ipairs(KEYS) do
     redis.call('HINCRBY', key, 'held', amount)
     if not kept[1] or tonumber(kept[1]) > tonumber(lease_end) then redis.call('HSET', key, 'next', lease_end) end
     if not kept[2] or tonumber(kept[2]) < tonumber(lease_end) then redis.call('HSET', key, 'last', lease_end) end
-    keep_leases(key, ends, now)
+    keep_leases(key, kind, ends, now)
   end
 end
 

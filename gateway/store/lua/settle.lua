@@ -1,4 +1,4 @@
--- Ends a reservation. A gate's own word is what was spent; a bucket may owe as much as its limit.
+-- Ends a reservation, of leases once. A gate's own word is what was spent; a bucket may owe as much as its limit.
 
 local now = clock()
 
@@ -8,14 +8,12 @@ for i, key in ipairs(KEYS) do
     local level = level_of(key, tonumber(limit), now) + tonumber(amount) - tonumber(spent)
     keep_level(key, math.max(-tonumber(limit), math.min(tonumber(limit), level)), now)
   else
-    local lease = redis.call('HGET', key, 'lease:' .. ARGV[2])
-    if lease then
-      redis.call('HDEL', key, 'lease:' .. ARGV[2])
-      redis.call('HINCRBY', key, 'held', negative(string.match(lease, '^%S+')))
-    end
-    if kind == 'budget' then
-      redis.call('HINCRBY', key, 'spent', spent)
-      keep_leases(key, ends, now)
+    local field = 'lease:' .. ARGV[2]
+    local lease = redis.call('HGET', key, field)
+    if lease then -- one that is gone, or has ended and so left its estimate spent, takes nothing more
+      local reserved, lease_end = string.match(lease, '^(%S+) (%S+)$')
+      end_lease(key, kind, field, reserved, tonumber(lease_end) > now and spent or reserved)
+      keep_leases(key, kind, ends, now)
     end
   end
 end
