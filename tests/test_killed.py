@@ -118,7 +118,7 @@ def test_killed_at_work(tmp_path: pathlib.Path, state: str) -> None:
 
 
 def test_leases_end(tmp_path: pathlib.Path) -> None:
-    """Requests at a time of a killed gateway come back when their time, and five seconds, are over; tokens stay spent."""
+    """Concurrent requests of a killed gateway come back when their time, and five seconds, are over; tokens do not."""
     with RedisServer(tmp_path / "redis") as redis, FakeOpenAI() as fake, ThreadPoolExecutor(2) as pool:
         target = f"{{provider: openai, base_url: '{fake.base_url}', api_key: {fake.api_key}}}"
         models = f"text-embedding-3-small: {{targets: [{target}]}}\n{LOCAL}"
