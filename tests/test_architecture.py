@@ -59,7 +59,7 @@ GATEWAY_ORDER = [
     {"probing.questions"},
     {"build"},
     {"welcome", "serving"},
-    {"commands", "commands.common"},
+    {"commands", "commands.common", "commands.granting"},
     {"commands.keys", "commands.probe", "commands.usage"},
     {"cli"},
     {"__main__"},
@@ -83,7 +83,7 @@ DOORS = {
     "botocore": {"providers.aws_signature"},
     "click": {
         "gateway.cli",
-        *(f"gateway.commands.{room}" for room in ("common", "keys", "probe", "usage")),
+        *(f"gateway.commands.{room}" for room in ("common", "granting", "keys", "probe", "usage")),
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},

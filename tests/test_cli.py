@@ -76,7 +76,7 @@ def test_help(path: tuple[str, ...], option: str) -> None:
 def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "probe", "keys"]
-    expected += [f"keys {name}" for name in ("create", "update", "list", "revoke", "rotate", "mint", "hash")]
+    expected += [f"keys {name}" for name in ("create", "update", "show", "list", "revoke", "rotate", "mint", "hash")]
     expected += ["usage"]
 
     assert expected == [" ".join(path) for path in commands() if path]
@@ -420,6 +420,24 @@ def test_options_that_need_others(alone: str, needs: str) -> None:
     result = call("keys", "create", "--name", "app", *alone.split())
 
     assert (1, True, []) == (result.exit_code, needs in result.stderr, listed())
+
+
+def test_create_with_notes_and_limits_of_models() -> None:
+    """Notes, and limits of single models, may be given several times; `show` tells them."""
+    limits = ("--model-limit", "text-*", "rpm", "5", "--model-limit", "text-*", "tpm", "7")
+    make_key("app", *limits, "--metadata", "owner=me", "--metadata", "why=a=b")
+    (row,) = listed()
+    shown = json.loads(call("keys", "show", row["id"]).stdout)
+
+    assert {"text-*": {"rpm": 5, "tpm": 7, "concurrent": None, "shadow": False}} == shown["model_limits"]
+    assert ({"owner": "me", "why": "a=b"}, row) == (shown["metadata"], shown)
+
+
+def test_show_nothing() -> None:
+    """A key that is not there cannot be shown."""
+    result = call("keys", "show", "key_9")
+
+    assert (1, "There is no key `key_9` in the state.\n") == (result.exit_code, result.stderr)
 
 
 def test_update() -> None:

@@ -6,60 +6,20 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from gateway import key_wishes, keys, minting, reports
 from gateway.commands.common import config_option, fail, load, table, with_store
+from gateway.commands.granting import granting
+from gateway.commands.granting import wish as wish_of
 from gateway.key_wishes import KeyRefused
 
 
 @click.group(name="keys")
 def keys_group() -> None:
     """Make, list, revoke and rotate the keys of client applications."""
-
-
-_GRANTING = (
-    click.option("--team", help="A team of the routing file, whose limits and budget it shares."),
-    click.option("--rpm", type=click.IntRange(1), help="Most requests a minute."),
-    click.option("--tpm", type=click.IntRange(1), help="Most tokens a minute."),
-    click.option("--concurrent", type=click.IntRange(1), help="Most requests at a time."),
-    click.option(
-        "--shadow/--no-shadow", default=None, help="Count and report these limits, but refuse nothing [--no-shadow]."
-    ),
-    click.option("--budget-usd", type=click.FloatRange(0, min_open=True), help="Most US dollars in a period."),
-    click.option("--budget-tokens", type=click.IntRange(1), help="Most tokens in a period."),
-    click.option(
-        "--per",
-        type=click.Choice(["day", "week", "month", "total"]),
-        help="The budget's period, in UTC [month for a new key].",
-    ),
-    click.option(
-        "--priority",
-        type=click.Choice(["interactive", "bulk"]),
-        help="Kept for scheduling to come; it has no effect yet [interactive].",
-    ),
-)
-
-
-def _granting(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_GRANTING):
-        command = option(command)
-    return command
-
-
-def _wish(granted: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, as the admin API would be sent them."""
-    wish = _given(granted, team="team", priority="priority")
-    limits = _given(granted, rpm="rpm", tpm="tpm", concurrent="concurrent", shadow="shadow")
-    budget = _given(granted, usd="budget_usd", tokens="budget_tokens", per="per")
-    return wish | ({"limits": limits} if limits else {}) | ({"budget": budget} if budget else {})
-
-
-def _given(granted: Mapping[str, Any], **options: str) -> dict[str, Any]:
-    return {name: granted[option] for name, option in options.items() if granted[option] is not None}
 
 
 def _patterns(models: str) -> list[str]:
@@ -71,10 +31,10 @@ def _patterns(models: str) -> list[str]:
 @click.option("--name", required=True, help="What logs and lists call the key.")
 @click.option("--models", default="*", show_default=True, help="Models it may use, comma-separated; * for any letters.")
 @click.option("--expires", help="When it stops working: a date like 2027-01-31, or a time from now like 90d.")
-@_granting
+@granting
 def create_key(file: pathlib.Path | None, name: str, models: str, expires: str | None, **granted: Any) -> None:
     """Make a key; it is printed once and never again."""
-    wish = {"name": name, "models": _patterns(models), "expires": expires, **_wish(granted)}
+    wish = {"name": name, "models": _patterns(models), "expires": expires, **wish_of(granted)}
     if wish.get("limits") == {"shadow": True}:
         fail("`--shadow` says how limits are meant; give it --rpm, --tpm or --concurrent, too.")
     if "budget" in wish:
@@ -94,10 +54,10 @@ def create_key(file: pathlib.Path | None, name: str, models: str, expires: str |
 @click.argument("key")
 @click.option("--models", help="Models it may use, comma-separated; * for any letters.")
 @click.option("--expires", help="When it stops working: a date, or a time from now.")
-@_granting
+@granting
 def update_key(file: pathlib.Path | None, key: str, models: str | None, expires: str | None, **granted: Any) -> None:
     """Change what the key with this id may do; what is not named stays."""
-    wish = _wish(granted)
+    wish = wish_of(granted)
     if models is not None:
         wish["models"] = _patterns(models)
     if expires is not None:
@@ -107,6 +67,16 @@ def update_key(file: pathlib.Path | None, key: str, models: str | None, expires:
     loaded = load(file)
     with_store(loaded, keys.change, key, wish, loaded.teams)
     click.echo(f"The key {key} is changed; running gateways see it within seconds.", err=True)
+
+
+@keys_group.command(name="show")
+@config_option
+@click.argument("key")
+def show_key(file: pathlib.Path | None, key: str) -> None:
+    """Print what is known of the key with this id, as JSON."""
+    loaded = load(file)
+    record = next((one for one in loaded.keys if one.id == key), None) or with_store(loaded, keys.find, key)
+    click.echo(json.dumps(reports.key_object(record, time.time()), indent=2))
 
 
 @keys_group.command(name="list")
