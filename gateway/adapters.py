@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from providers import PROVIDERS
-from providers.base import LocalProvider, Provider
+from providers.base import Provider
+from providers.engine import LocalProvider
 
 Adapter = Provider | LocalProvider
 Find = Callable[[str], Adapter]

@@ -17,7 +17,8 @@ from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
 from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
-from providers.base import Endpoint, Engine, EngineError, LocalProvider, Provider, Transformer
+from providers.base import Endpoint, Provider
+from providers.engine import Engine, EngineError, LocalProvider, Transformer
 
 
 class BuildError(Exception):

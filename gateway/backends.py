@@ -10,7 +10,8 @@ from gateway.credentials import Credentials, Nothing
 from gateway.routing import Load
 from gateway.slots import Slots
 from gateway.upstream import Upstream, Via
-from providers.base import EmbedCall, Embeddings, Endpoint, Engine, Fault, FaultKind, Provider, Request, Response
+from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Provider, Request, Response
+from providers.engine import Engine
 
 INLINE_BYTES: Final = 8_192
 """About 2,000 tokens: a static model embeds them in a millisecond, less than a thread's round trip would disturb."""

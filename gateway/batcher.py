@@ -16,7 +16,8 @@ from typing import Final
 from gateway import contract
 from gateway.line import Line, Waiting
 from gateway.routing import Load
-from providers.base import EmbedCall, Embeddings, Fault, FaultKind, Transformer
+from providers.base import EmbedCall, Embeddings, Fault, FaultKind
+from providers.engine import Transformer
 
 QUEUE_TEXTS: Final = 4_096
 """Most texts that may wait: two of the largest requests, and with a small model on a CPU some twenty seconds."""

@@ -136,12 +136,11 @@ def _team(value: object, issuer: Issuer, teams: Collection[str]) -> str | None:
 def _rates(value: object, issuer: Issuer) -> Rates:
     if value is None:
         return issuer.rates
-    sound = isinstance(value, dict) and all(
-        name in _RATES and type(limit) is int and limit > 0 for name, limit in value.items()
-    )
-    if not sound:
+    if not isinstance(value, dict) or any(
+        name not in _RATES or type(limit) is not int or limit < 1 for name, limit in value.items()
+    ):
         raise _Unacceptable(
             f"its `{quoted(issuer.claims.limits)}` is not an object of `rpm`, `tpm` and `concurrent`, each a whole "
             "number of at least 1"
         )
-    return Rates(**value)  # type: ignore[arg-type]
+    return Rates(**value)

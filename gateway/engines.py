@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.backends import Local
 from gateway.batcher import Batcher
 from gateway.routing import Backend
-from providers.base import Engine, LocalModel, LocalProvider, Transformer
+from providers.engine import Engine, LocalModel, LocalProvider, Transformer
 
 
 class Engines:

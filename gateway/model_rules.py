@@ -16,7 +16,8 @@ from gateway.document import Path, parse
 from gateway.inputs import MAX_INPUTS
 from gateway.model_shape import CatalogFacts, DimensionsShape, ModelShape, TargetShape
 from gateway.reading import Reading
-from providers.base import Limits, LocalProvider, Provider
+from providers.base import Limits, Provider
+from providers.engine import LocalProvider
 
 Catalog = Mapping[tuple[str, str], CatalogFacts]
 """What is known of a model, by provider and by the provider's own name for it."""

@@ -9,7 +9,8 @@ from gateway.document import Path
 from gateway.model_shape import CatalogFacts, ModelShape
 from gateway.reading import Reading
 from gateway.wire import INPUT_TYPES
-from providers.base import InputType, LocalProvider
+from providers.base import InputType
+from providers.engine import LocalProvider
 
 
 def resolve(

@@ -12,7 +12,8 @@ from gateway.config import TargetConfig
 from gateway.document import Path
 from gateway.model_shape import BatchShape, CatalogFacts, ModelShape, TargetShape
 from gateway.reading import Reading
-from providers.base import Limits, LocalProvider, Provider
+from providers.base import Limits, Provider
+from providers.engine import LocalProvider
 
 _OF_SERVICES: Final = (
     *("base_url", "api_key", "api_key_file", "credentials", "api_version", "region", "project", "space_id"),

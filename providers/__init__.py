@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from providers.azure import AZURE
-from providers.base import LocalProvider, Provider
+from providers.base import Provider
 from providers.bedrock_cohere import BEDROCK_COHERE, BEDROCK_COHERE_V4
 from providers.bedrock_nova import BEDROCK_NOVA
 from providers.bedrock_titan import BEDROCK_TITAN, BEDROCK_TITAN_V1
 from providers.cohere import COHERE, COHERE_V1
 from providers.compatible import COMPATIBLE
+from providers.engine import LocalProvider
 from providers.gemini import GEMINI
 from providers.huggingface import HUGGINGFACE
 from providers.local.fastembed import FASTEMBED

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gateway.batcher import COUNTED_AT_ONCE, FULL, INLINE_CHARACTERS, NOT_FINISHED, NOT_REACHED, QUEUE_TEXTS, Batcher
 from gateway.line import FORWARD_TOKENS
 from gateway.routing import Load
-from providers.base import EmbedCall, Embeddings, Fault, FaultKind, Transformer
+from providers.base import EmbedCall, Embeddings, Fault, FaultKind
+from providers.engine import Transformer
 from tests.fakes.backends import DIMENSIONS, vector, vectors_of
 from tests.fakes.clock import settle
 

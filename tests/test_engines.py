@@ -16,7 +16,7 @@ from gateway.engines import Engines
 from gateway.loading import load
 from gateway.routing import Route
 from gateway.upstream import Upstream
-from providers.base import Engine, LocalModel, LocalProvider, Transformer
+from providers.engine import Engine, LocalModel, LocalProvider, Transformer
 from tests.fakes.transformer import HIDDEN, LONGEST, TinyBert
 from tests.test_backends import FakeEngine
 

@@ -19,7 +19,8 @@ from gateway.cli import main
 from gateway.endpoints import Endpoints
 from gateway.wire import INPUT_TYPES
 from providers import PROVIDERS
-from providers.base import LocalProvider, Provider
+from providers.base import Provider
+from providers.engine import LocalProvider
 from tests.gateway_process import KEY, GatewayProcess
 from tests.test_process import LOCAL
 

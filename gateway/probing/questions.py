@@ -16,7 +16,8 @@ from gateway.probing.asking import Asking, BringUp
 from gateway.probing.finding import Answer, Finding, Mark, Report, is_passing, not_asked
 from gateway.retry import Retry
 from gateway.vocabulary import cl100k
-from providers.base import Fault, FaultKind, LocalProvider
+from providers.base import Fault, FaultKind
+from providers.engine import LocalProvider
 
 TEXTS: Final = (
     "The river was high after a week of rain.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import EngineError
+from providers.engine import EngineError
 
 
 def missing(package: str, extra: str) -> EngineError:

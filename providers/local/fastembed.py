@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from providers.base import EngineError, LocalModel, LocalProvider, Transformer
 from providers.codec import FLOAT32, rows
+from providers.engine import EngineError, LocalModel, LocalProvider, Transformer
 from providers.local.extras import missing
 from providers.local.folder import read_input_tokens, read_recipe
 from providers.local.onnx import TOKEN_VECTORS, forward_texts, model_file

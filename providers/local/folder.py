@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from providers.base import EngineError
 from providers.codec import JSONError, parse_json
+from providers.engine import EngineError
 
 Pooling = Literal["mean", "cls", "lasttoken"]
 

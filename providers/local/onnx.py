@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from providers.base import EngineError, LocalModel, LocalProvider, Transformer
 from providers.codec import Matrix, rows, unit_length
+from providers.engine import EngineError, LocalModel, LocalProvider, Transformer
 from providers.local.extras import missing
 from providers.local.folder import Pooling, Recipe, read_input_tokens, read_padding_token, read_recipe
 from providers.local.sequences import Sequences

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from providers.base import EngineError
 from providers.codec import JSONError, parse_json
+from providers.engine import EngineError
 
 Array = npt.NDArray[Any]
 

@@ -20,8 +20,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from providers.base import EngineError, LocalProvider
 from providers.codec import Matrix
+from providers.engine import EngineError, LocalProvider
 from providers.local.folder import class_name, read_json, read_modules
 from providers.local.pooling import StaticEngine
 from providers.local.safetensors import Array, TensorFile, open_tensors

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from providers.base import EngineError
 from providers.codec import parse_json
+from providers.engine import EngineError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Final, Self
 
 import orjson
@@ -12,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tests.fakes.openai_replies import vector_for
-from tests.fakes.serving import port_of, served
+from tests.fakes.serving import Closing, port_of, served
 
 API_KEY: Final = "acme-0123456789abcdef"
 DIMENSIONS: Final = 6
@@ -25,7 +24,7 @@ def vector(text: str, size: int) -> list[float]:
     return numbers
 
 
-class FakeAcme:
+class FakeAcme(Closing):
     """Serves from entering to leaving; `bodies` are those of the requests that it answered."""
 
     def __init__(self) -> None:
@@ -35,11 +34,6 @@ class FakeAcme:
     def __enter__(self) -> Self:
         self.base_url = f"http://127.0.0.1:{port_of(self._stack.enter_context(served(self._app)))}"
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -10,7 +10,6 @@ import time
 import urllib.parse
 from collections import Counter
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Final, Self
 
 import jwt
@@ -21,7 +20,7 @@ from starlette.routing import Route
 
 from tests.fakes import google_account, signature_check
 from tests.fakes.openai_replies import vector_for
-from tests.fakes.serving import port_of, served
+from tests.fakes.serving import Closing, port_of, served
 
 DIMENSIONS: Final = 8
 IBM_KEY: Final = "ibm-S3cret-0123456789"
@@ -37,7 +36,7 @@ def vector(text: str) -> list[float]:
     return [round(float(number), 3) for number in vector_for(text, DIMENSIONS, DIMENSIONS)]
 
 
-class FakeClouds:
+class FakeClouds(Closing):
     """Serves from entering to leaving. `exchanges` counts the tokens issued, by cloud."""
 
     def __init__(self) -> None:
@@ -71,11 +70,6 @@ class FakeClouds:
             self.port = port_of(stack.enter_context(served(self._app)))
             self._stack = stack.pop_all()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     # ── tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,11 +10,12 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from anyio.from_thread import start_blocking_portal
+
+from tests.fakes.serving import Closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def errand(head: bytes) -> tuple[str, Errand]:
     return target, Errand(url.hostname or "", url.port or 80, b"", onward.encode("latin-1"))
 
 
-class ForwardProxy:
+class ForwardProxy(Closing):
     """Tunnels CONNECT and forwards absolute-form requests, from entering to leaving."""
 
     def __init__(self) -> None:
@@ -59,11 +60,6 @@ class ForwardProxy:
             self.url = f"http://127.0.0.1:{port}"
             self._stack = stack.pop_all()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[int]:

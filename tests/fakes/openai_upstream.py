@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import orjson
@@ -29,7 +28,7 @@ from gateway.vocabulary import cl100k
 from tests.fakes import openai_replies, openai_rules
 from tests.fakes.openai_replies import Answer, Reply, vector_for
 from tests.fakes.openai_rules import Asked, Refused
-from tests.fakes.serving import hang_up, port_of, served
+from tests.fakes.serving import Closing, hang_up, port_of, served
 
 __all__ = ["Behaviour", "Exchange", "FakeOpenAI", "Recorded", "Wire", "vector_for"]
 
@@ -97,7 +96,7 @@ async def rightly(exchange: Exchange) -> None:
     await exchange.wire.send(exchange.right_reply())
 
 
-class FakeOpenAI:
+class FakeOpenAI(Closing):
     """Serves from entering to leaving; what was recorded can be read afterwards, too."""
 
     ca_file: Path
@@ -155,11 +154,6 @@ class FakeOpenAI:
             self.port = port_of(self._server)
             self._stack = stack.pop_all()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def _certificate(self, stack: ExitStack) -> Path:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import uvicorn
 from anyio.from_thread import start_blocking_portal
 from starlette.types import ASGIApp
+
+
+class Closing:
+    """Leaving closes all that `_stack` holds."""
+
+    _stack: ExitStack
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
 
 
 @contextmanager

@@ -9,8 +9,9 @@ import onnx
 import pytest
 from onnx import helper
 
-from providers.base import EngineError, Fault, FaultKind, LocalModel, Transformer
+from providers.base import Fault, FaultKind
 from providers.codec import matrix
+from providers.engine import EngineError, LocalModel, Transformer
 from providers.local.fastembed import FASTEMBED, load
 from tests.fakes.transformer import HIDDEN, LONGEST, TinyBert, write_json
 

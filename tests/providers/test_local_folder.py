@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import EngineError
+from providers.engine import EngineError
 from providers.local.folder import Recipe, read_input_tokens, read_padding_token, read_recipe
 from tests.fakes.transformer import NORMALIZE, POOLING, TRANSFORMER, write_json
 

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from providers.base import EngineError, Fault, FaultKind, LocalModel, Transformer
+from providers.base import Fault, FaultKind
 from providers.codec import matrix
+from providers.engine import EngineError, LocalModel, Transformer
 from providers.local.onnx import ONNX, load
 from tests.fakes.transformer import HIDDEN, LONGEST, TinyBert, tokenizer, write_json
 
@@ -218,7 +219,7 @@ def test_without_the_extra(folder: Path, module: str, package: str) -> None:
     code = f"""
 import sys
 sys.modules["{package}"] = None
-from providers.base import EngineError, LocalModel
+from providers.engine import EngineError, LocalModel
 from providers.local import {module}
 try:
     {module}.load(LocalModel({str(folder)!r}))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from providers.base import EngineError
+from providers.engine import EngineError
 from providers.local.safetensors import open_tensors
 
 NAMES = {

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from providers.base import EngineError, Fault, FaultKind, LocalModel, Transformer
+from providers.base import Fault, FaultKind
 from providers.codec import matrix
+from providers.engine import EngineError, LocalModel, Transformer
 from providers.local.sentence_transformers import SENTENCE_TRANSFORMERS, load
 from tests.fakes.transformer import LONGEST, NORMALIZE, POOLING, TRANSFORMER, VOCABULARY, tokenizer, write_json
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from providers.base import Embeddings, Engine, EngineError, Fault, FaultKind
+from providers.base import Embeddings, Fault, FaultKind
 from providers.codec import Matrix, matrix
+from providers.engine import Engine, EngineError
 from providers.local.static import STATIC, load
 from tests.providers.test_local_safetensors import bfloat16, write_tensors
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from providers.base import EngineError
+from providers.engine import EngineError
 from providers.local import vocabulary
 from providers.local.vocabulary import LONG_TEXT, ByWords, Vocabulary, read_vocabulary
 

@@ -11,14 +11,13 @@ import threading
 from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from tests.fakes.serving import port_of, served
+from tests.fakes.serving import Closing, port_of, served
 from tests.fakes.wires import WIRES
 from tests.fakes.wires.base import Arrived, Asked, Sent, Unsound, Wire
 
@@ -33,7 +32,7 @@ class Exchange:
     raw: str = field(repr=False)
 
 
-class FakeProviders:
+class FakeProviders(Closing):
     """Serves from entering to leaving; records by the wire's name."""
 
     def __init__(self) -> None:
@@ -50,11 +49,6 @@ class FakeProviders:
     def __enter__(self) -> Self:
         self.port = port_of(self._stack.enter_context(served(self._app)))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = await _body(receive)
