@@ -90,7 +90,7 @@ def test_exception_is_named() -> None:
 def test_exception_is_placed() -> None:
     """An exception's trace tells the file, the line and the function of each call."""
     (place,) = json.loads(written(exc_info=raised(ZeroDivisionError())))["trace"]
-    file, function = place.split(" ")
+    file, _, function = place.rpartition(" ")
 
     assert (__file__, "raised") == (file.rpartition(":")[0], function)
 

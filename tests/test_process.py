@@ -92,6 +92,8 @@ def test_stop_does_not_wait_for_ever(tmp_path: pathlib.Path) -> None:
 def test_interrupt(tmp_path: pathlib.Path) -> None:
     """Ctrl-C ends the process without a complaint."""
     with GatewayProcess(tmp_path, LOCAL) as gateway:
+        with gateway.client() as http:
+            assert 200 == http.get("/health/live").status_code  # it is announced a moment before it serves
         os.kill(gateway.pid, signal.SIGINT)
         code = gateway.wait()
 
