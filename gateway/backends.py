@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from gateway.allowances import Priority
 from gateway.credentials import Credentials, Nothing
 from gateway.routing import Load
 from gateway.slots import Slots
@@ -47,7 +48,7 @@ class Remote:
     def load(self) -> Load:
         return self._slots.load
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -95,7 +96,7 @@ class Local:
     def load(self) -> Load:
         return self._slots.load
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         texts = [item for item in call.inputs if isinstance(item, str)]
         if len(texts) != len(call.inputs):
             return Fault(FaultKind.MISCONFIGURED, "a local model reads texts, not token ids")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway import contract
+from gateway.allowances import Priority
 from gateway.line import Line, Waiting
 from gateway.routing import Load
 from providers.base import EmbedCall, Embeddings, Fault, FaultKind
@@ -70,7 +71,7 @@ class Batcher:
     def _waiting(self) -> int:
         return self._counting + len(self._line)
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         texts = [item for item in call.inputs if isinstance(item, str)]
         if len(texts) != len(call.inputs):
             return Fault(FaultKind.MISCONFIGURED, "a local model reads texts, not token ids")

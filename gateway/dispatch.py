@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, Final
 
 from gateway import contract, halving, planning
+from gateway.allowances import Priority
 from gateway.planning import Plan
 from gateway.policy import TABLE, Attempt
 from gateway.retry import Retry
@@ -39,6 +40,7 @@ class Job:
     input_type: InputType | None = None
     user: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    lane: Priority = "interactive"
 
 
 @dataclass(slots=True)
@@ -146,7 +148,7 @@ class Dispatcher:
         )
 
         async def attempt() -> Embeddings | Fault:
-            return await target.backend.embed(call, self._try_until(target, deadline, others))
+            return await target.backend.embed(call, self._try_until(target, deadline, others), job.lane)
 
         outcome = await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf)
         if isinstance(outcome, Fault):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Protocol
 
-from gateway.allowances import NANOS, Rates
+from gateway.allowances import NANOS, Priority, Rates
 from gateway.auth import Caller
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
+from gateway.health import Health
 from gateway.inputs import quoted
 from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
@@ -34,9 +35,12 @@ class Load:
 
 
 class Backend(Protocol):
-    """Whatever embeds one call before a deadline (seconds on the event loop's clock). Failure is a value."""
+    """Whatever embeds one call before a deadline (seconds on the event loop's clock). Failure is a value.
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault: ...
+    The lane is the one that the call waits in where not all can run.
+    """
+
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault: ...
 
     @property
     def load(self) -> Load: ...
@@ -63,6 +67,8 @@ class Target:
     """What its configuration lays underneath every body."""
     told: Callable[[], Awaitable[Statistics | None]] | None = None
     """Asks the service itself how busy it is, where it can be asked."""
+    health: Health = field(default_factory=Health, compare=False, repr=False)
+    """How it is doing; it outlives a reload that leaves the target as it was."""
 
 
 @dataclass(frozen=True, slots=True)

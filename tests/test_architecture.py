@@ -12,7 +12,19 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A room may import only from rooms above it. Rooms of one line do not know each other.
 GATEWAY_ORDER = [
-    {"errors", "quantities", "document", "checks", "proxies", "shape", "adapters", "cutting", "together", "logs"},
+    {
+        "errors",
+        "quantities",
+        "document",
+        "checks",
+        "proxies",
+        "shape",
+        "adapters",
+        "cutting",
+        "together",
+        "logs",
+        "health",
+    },
     {"addresses", "signatures"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},

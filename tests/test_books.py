@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.allowances import Budget, Rates
+from gateway.allowances import Budget, Priority, Rates
 from gateway.auth import Caller
 from gateway.books import Books
 from gateway.errors import GatewayError
@@ -111,7 +111,7 @@ async def test_cut_off(granted: dict[str, Any]) -> None:
     """A request that is cut off in the middle keeps an estimate, whether it is limited or not."""
 
     class Hanging(FakeBackend):
-        async def embed(self, call: Any, deadline: float) -> Any:
+        async def embed(self, call: Any, deadline: float, lane: Priority = "interactive") -> Any:
             raise asyncio.CancelledError
 
     kept = Kept(targets=[target("t0", Hanging(backends.rightly))])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.allowances import Priority
 from gateway.dispatch import Delivery, Dispatcher, Job
 from gateway.planning import plan
 from gateway.policy import Attempt
@@ -436,7 +437,7 @@ class SlowBackend(FakeBackend):
         super().__init__(failing(FaultKind.TIMEOUT))
         self._time = time
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Any:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Any:
         self._time.now = deadline
         return await super().embed(call, deadline)
 
@@ -469,7 +470,7 @@ async def test_slow_first_answer() -> None:
     time = FakeTime()
 
     class Slow(FakeBackend):
-        async def embed(self, call: EmbedCall, deadline: float) -> Any:
+        async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Any:
             time.now += 5.0
             return await super().embed(call, deadline)
 

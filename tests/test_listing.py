@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from gateway.allowances import Priority
 from gateway.dimensions import Dimensions
 from gateway.listing import entries
 from gateway.routing import Load, Route, Target
@@ -21,7 +22,7 @@ class Busy:
 
     load: Load
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         raise NotImplementedError
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import unkept
@@ -51,7 +52,7 @@ class Upstream:
         self._turns = turns
         self._fails = fails
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         turns = next(self._turns)
         for _ in range(turns):
             await asyncio.sleep(0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gateway.allowances import Priority
 from gateway.routing import Load
 from providers import codec
 from providers.base import EmbedCall, Embeddings, Fault, FaultKind, Input
@@ -88,11 +89,13 @@ class FakeBackend:
     def __init__(self, *answers: Answer) -> None:
         self.calls: list[EmbedCall] = []
         self.deadlines: list[float] = []
+        self.lanes: list[Priority] = []
         self._answers = deque(answers or [rightly])
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         self.calls.append(call)
         self.deadlines.append(deadline)
+        self.lanes.append(lane)
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
         return answer(call)
 
@@ -109,9 +112,9 @@ class MeetingBackend(FakeBackend):
         super().__init__()
         self._together = asyncio.Barrier(calls)
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         await self._together.wait()
-        return await super().embed(call, deadline)
+        return await super().embed(call, deadline, lane)
 
 
 class HangingBackend(FakeBackend):
@@ -123,10 +126,10 @@ class HangingBackend(FakeBackend):
         self._bad = bad
         self._together = asyncio.Barrier(calls)
 
-    async def embed(self, call: EmbedCall, deadline: float) -> Embeddings | Fault:
+    async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         await self._together.wait()
         if self._bad in call.inputs:
-            return await super().embed(call, deadline)
+            return await super().embed(call, deadline, lane)
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
