@@ -14,6 +14,9 @@ from gateway.document import Document, Path, Problem
 
 _ShapeT = TypeVar("_ShapeT", bound=BaseModel)
 
+Contents = dict[pathlib.Path, bytes | None]
+"""What files hold that a configuration was read from, itself and its secrets; None of those that cannot be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -24,6 +27,7 @@ class Reading:
     environ: Mapping[str, str] = field(repr=False)
     find: adapters.Find = adapters.find
     warnings: list[Problem] = field(default_factory=list)
+    contents: Contents = field(default_factory=dict, repr=False)
 
     def problem(self, path: Path, message: str) -> None:
         """Each place is complained about once: an unset ${NAME} there says enough."""
@@ -60,9 +64,18 @@ class Reading:
     def bytes_of(self, text: str, path: Path) -> bytes | None:
         """What a file of the configuration holds, as it is; or None and a problem."""
         try:
-            return self.file(text).read_bytes()
+            return content(self.file(text), self.contents)
         except OSError as error:
             self.problem(path, f"cannot be read: {error.strerror}")
         except ValueError:  # a null character
             self.problem(path, "is not a file's name")
         return None
+
+
+def content(file: pathlib.Path, contents: Contents) -> bytes:
+    """What a file holds, as it was when it was first read. Raises OSError, or ValueError where it is no file's name."""
+    known = contents.get(file)
+    if known is None:
+        contents[file] = None
+        known = contents[file] = file.read_bytes()
+    return known
