@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from gateway.config import Config
+from gateway.auth import KeyRecord
+from gateway.claims import Issuer
+from gateway.config import Config, ModelConfig, TargetConfig
 from gateway.document import Path, written
 
 HIDDEN: Final = "[hidden]"
@@ -21,8 +23,8 @@ LIVE: Final = frozenset(
     {"max_body", "timeout", "metrics", "expose_targets", "cors_origins", "trusted_proxies", "watch"}
 )
 """What of `server` a running gateway can take; the rest belongs to its socket and its processes."""
-_NAMES: Final = {"models": "alias", "targets": "name", "keys": "name", "issuers": "name"}
-"""What the members of these lists are known by."""
+_NAMES: Final[Mapping[type, str]] = {ModelConfig: "alias", TargetConfig: "name", KeyRecord: "name", Issuer: "name"}
+"""What members of a list are known by."""
 _OF_THE_FILE: Final = frozenset({"is_embedded_default", "warnings"})
 
 Kind = Literal["added", "removed", "changed"]
@@ -93,7 +95,8 @@ def _plain(value: Any, hidden: bool = False) -> Any:
     if isinstance(value, BaseModel):
         value = value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _field(value, field) for field in dataclasses.fields(value)}
+        fields = dataclasses.fields(value)
+        return {field.name: _plain(getattr(value, field.name), hidden=not field.repr) for field in fields}
     if isinstance(value, Mapping):
         return {str(name): _plain(inner, hidden) for name, inner in value.items()}
     if value is None:
@@ -101,17 +104,12 @@ def _plain(value: Any, hidden: bool = False) -> Any:
     if hidden:
         return _Secret(value)
     if isinstance(value, list | tuple):
+        if any(type(member) in _NAMES for member in value):
+            return {getattr(member, _NAMES[type(member)]): _plain(member) for member in value}
         return [_plain(inner) for inner in value]
     if isinstance(value, set | frozenset):
         return sorted(_plain(inner) for inner in value)
     return str(value) if isinstance(value, pathlib.Path) else value
-
-
-def _field(value: Any, field: dataclasses.Field[Any]) -> Any:
-    inner = getattr(value, field.name)
-    if field.name in _NAMES and isinstance(inner, Sequence):
-        return {getattr(member, _NAMES[field.name]): _plain(member) for member in inner}
-    return _plain(inner, hidden=not field.repr)
 
 
 def _masked(value: Any) -> Any:
