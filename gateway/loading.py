@@ -8,10 +8,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import access_rules, advice, checks, identity_rules, model_rules, model_shape, schema
+from gateway import access_rules, adapters, advice, checks, identity_rules, model_rules, model_shape, schema
 from gateway.config import UNSHARED, Config, ConfigError, ModelConfig
-from gateway.document import Path, parse
-from gateway.reading import Contents, Reading, content
+from gateway.document import Path, Problem, parse
+from gateway.reading import Contents, Pasted, Reading, content
 
 EMBEDDED_DEFAULT: Final = pathlib.Path(__file__).with_name("default.yaml")
 """The routing file of a gateway that was given none."""
@@ -35,6 +35,27 @@ def load(
     if config is None or reading.document.problems:
         raise ConfigError(str(source), reading.document.problems)
     return dataclasses.replace(config, warnings=tuple(warning.told(str(source)) for warning in reading.warnings))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """`config` is None where something is wrong, or not known without the environment."""
+
+    config: Config | None = dataclasses.field(repr=False)
+    problems: Sequence[Problem]
+    warnings: Sequence[Problem]
+
+
+def check_text(text: str) -> Checked:
+    """What is wrong with a routing file that somebody has pasted. It reads no environment and no file.
+
+    Nothing is imported either: a provider from outside the package is a problem here.
+    """
+    reading = Pasted(parse(text, None), pathlib.Path(), {}, adapters.find_own)
+    config = _config(reading, is_embedded_default=False)
+    problems = sorted(reading.document.problems, key=lambda problem: problem.line or 0)
+    is_whole = not problems and not reading.unknown
+    return Checked(config if is_whole else None, problems, reading.warnings)
 
 
 def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:

@@ -52,6 +52,9 @@ class Reading:
         except RuntimeError:  # ~ of nobody
             return self.folder / text
 
+    def has_file(self, text: str) -> bool:
+        return self.file(text).is_file()
+
     def text_of(self, text: str, path: Path) -> str | None:
         """What a file of the configuration holds, stripped; or None and a problem."""
         content = self.bytes_of(text, path)
@@ -69,6 +72,27 @@ class Reading:
             self.problem(path, f"cannot be read: {error.strerror}")
         except ValueError:  # a null character
             self.problem(path, "is not a file's name")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted(Reading):
+    """A text that is no file of this machine: what it names outside of itself is taken to be there, and left alone."""
+
+    unknown: list[Path] = field(default_factory=list)
+    """Values that may be wrong or right, for they hold references."""
+
+    def problem(self, path: Path, message: str) -> None:
+        """Nothing is wrong with a value that is not known here."""
+        if any(path[:length] in self.document.references for length in range(1, len(path) + 1)):
+            self.unknown.append(path)
+        else:
+            Reading.problem(self, path, message)
+
+    def has_file(self, text: str) -> bool:
+        return True
+
+    def bytes_of(self, text: str, path: Path) -> bytes | None:
         return None
 
 

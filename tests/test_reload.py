@@ -7,7 +7,6 @@ import os
 import pathlib
 import signal
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -203,6 +202,11 @@ def test_connections(tmp_path: pathlib.Path) -> None:
     assert (1, 1) == (len(kept - moved), len(moved - kept))
 
 
+def workers(gateway: GatewayProcess) -> list[str]:
+    children = pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+    return [pid for pid in children if "spawn_main" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
+
+
 def test_keys(tmp_path: pathlib.Path) -> None:
     """A key of the file works from the reload on that adds it, and ends with the one that takes it away."""
     key = auth.new_key()
@@ -256,11 +260,11 @@ def test_workers(tmp_path: pathlib.Path, ask: Callable[[GatewayProcess], object]
         after = serving()
         rewritten(gateway, "m: {targets: []}")
         ask(gateway)
-        os.kill(
-            int(pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()[-1]),
-            signal.SIGKILL,
-        )
-        time.sleep(1)
+        dead, alive = workers(gateway)
+        os.kill(int(dead), signal.SIGKILL)
+        eventually(lambda: alive in (now := workers(gateway)) and len(now) == 2 and dead not in now)
         still = serving()
+        reloads = told(gateway)
 
     assert ({(OLD, "first")}, {(NEW, "first")}, {(NEW, "first")}) == (before, after, still)
+    assert ["info", "warning"] == [line["level"] for line in reloads]  # once for all of them
