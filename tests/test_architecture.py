@@ -46,7 +46,7 @@ GATEWAY_ORDER = [
     {"gates"},
     {"store"},
     {"store.grants", "store.memory", "store.outage", "store.redis_address", "store.sqlite_file"},
-    {"metrics"},
+    {"metrics", "store.sqlite_values"},
     {"store.embedded", "store.redis_client", "limits"},
     {"store.redis_link"},
     {"store.redis"},
