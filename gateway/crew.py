@@ -16,6 +16,7 @@ import queue
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from multiprocessing import AuthenticationError
@@ -30,6 +31,7 @@ from gateway.source import Source
 
 TAKE_SECONDS: Final = 60.0
 """How long the parent waits for one worker, which may be loading its models."""
+GONE: Final = Outcome(problems=("the process that began this worker has ended; start the gateway again",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class Parent:
                 outcome = Outcome(found, config.warnings)
             except Refused as refused:
                 outcome = Outcome(problems=refused.problems)
+            except Exception as error:  # noqa: BLE001 (whoever asked waits for an answer)
+                GATEWAY.error("unexpected exception in a reload", exc_info=error)
+                outcome = Outcome(problems=("the gateway made a mistake, which its log tells",))
             else:
                 self._config, self._contents = config, contents
                 self._hand_on()
@@ -124,7 +129,7 @@ class Parent:
 
     def _watch(self) -> None:
         while True:
-            threading.Event().wait(WATCH_SECONDS)
+            time.sleep(WATCH_SECONDS)
             if self._config.server.watch and self._watched.changed():
                 self.reload("watch")
 
@@ -144,7 +149,10 @@ class Link:
         number = next(self._numbers)
         outcome: asyncio.Future[Outcome]
         outcome = self._asked[number] = asyncio.get_running_loop().create_future()
-        await asyncio.to_thread(self._send, ("ask", number, by))
+        try:
+            await asyncio.to_thread(self._send, ("ask", number, by))
+        except OSError:
+            return GONE
         return await outcome
 
     def attend(self, take: Callable[[Contents], Awaitable[None]]) -> None:
@@ -161,6 +169,9 @@ class Link:
                         self._send(("taken",))
                     case ("outcome", number, outcome):
                         loop.call_soon_threadsafe(self._tell, number, outcome)
+        with contextlib.suppress(RuntimeError):
+            for number in list(self._asked):
+                loop.call_soon_threadsafe(self._tell, number, GONE)
 
     def _tell(self, number: int, outcome: Outcome) -> None:
         future = self._asked.pop(number)

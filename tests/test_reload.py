@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pathlib
+import pickle
 import signal
 import threading
 from collections.abc import Callable
@@ -17,7 +19,12 @@ import trustme
 
 from gateway import auth
 from gateway.auth import key_hash
+from gateway.loading import load
+from gateway.reading import Contents
+from gateway.reload import NOTHING_TO_READ, Refused, wanted
+from gateway.source import Source
 from tests.fakes import mishaps
+from tests.fakes.google_account import key_file
 from tests.fakes.openai_upstream import Exchange, FakeOpenAI
 from tests.fakes.redis_server import RedisServer, eventually
 from tests.gateway_process import GatewayProcess
@@ -49,7 +56,9 @@ def reload(gateway: GatewayProcess) -> httpx.Response:
 
 def told(gateway: GatewayProcess) -> list[dict[str, Any]]:
     """The lines of reloads."""
-    return [line for line in gateway.log if "by" in line]
+    return [
+        json.loads(line) for line in gateway.stderr.splitlines(keepends=True) if '"by": ' in line and line[-1] == "\n"
+    ]
 
 
 def hang_up(gateway: GatewayProcess) -> dict[str, Any]:
@@ -268,3 +277,27 @@ def test_workers(tmp_path: pathlib.Path, ask: Callable[[GatewayProcess], object]
 
     assert ({(OLD, "first")}, {(NEW, "first")}, {(NEW, "first")}) == (before, after, still)
     assert ["info", "warning"] == [line["level"] for line in reloads]  # once for all of them
+
+
+def test_nothing_to_read() -> None:
+    """A gateway that was started without a file says so."""
+    with pytest.raises(Refused) as refused:
+        wanted(Source(None), load(None), {})
+
+    assert (NOTHING_TO_READ,) == refused.value.problems
+
+
+def test_what_workers_are_given(tmp_path: pathlib.Path) -> None:
+    """What was read can be handed to another process, and is the same configuration there when the files are gone."""
+    file, account = tmp_path / "gateway.yaml", tmp_path / "account.json"
+    account.write_text(key_file())
+    target = "provider: vertex, region: r, project: p, credentials: {kind: google, service_account_file: account.json}"
+    file.write_text(f"models: {{m: {{dimensions: {{native: 3}}, targets: [{{{target}}}]}}}}")
+    source = Source(file, {"port": 0})
+    contents: Contents = {}
+    expected = source.read(contents)
+    file.unlink()
+    account.unlink()
+    source, contents = pickle.loads(pickle.dumps((source, contents)))  # noqa: S301 (they are our own)
+
+    assert expected == source.read(contents)
