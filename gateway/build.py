@@ -77,9 +77,11 @@ def house(config: Config) -> House:
         Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time, metrics),
         Ledger(kept, time.time),
     )
+    made = gateway(config, upstream, engines, books, metrics)
+    metrics.watch(made.target_states)
     return House(
         config=config,
-        gateway=gateway(config, upstream, engines, books),
+        gateway=made,
         store=kept,
         entrance=entrance.entrance(config, kept, trusted),
         upstream=upstream,
@@ -96,7 +98,13 @@ def _threads(workers: int) -> int | None:
     return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
 
 
-def gateway(config: Config, upstream: Upstream, engines: Engines | None = None, books: Books | None = None) -> Gateway:
+def gateway(
+    config: Config,
+    upstream: Upstream,
+    engines: Engines | None = None,
+    books: Books | None = None,
+    metrics: Metrics | None = None,
+) -> Gateway:
     """The routes with their backends. Raises BuildError.
 
     Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process. Without books
@@ -106,7 +114,7 @@ def gateway(config: Config, upstream: Upstream, engines: Engines | None = None, 
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: assembly.counter(route) for route in made},
-        dispatcher=Dispatcher(retry(), _loop_clock),
+        dispatcher=Dispatcher(retry(), _loop_clock, metrics or Metrics()),
         books=books or unkept(time.time),
         random=random.random,
     )

@@ -15,6 +15,8 @@ from gateway.listing import entries
 from gateway.routing import Load, Route, Target
 from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
+NOW = 1000.0
+
 
 @dataclass(frozen=True)
 class Busy:
@@ -35,7 +37,7 @@ def route(*targets: Target, limits: Limits = Limits()) -> Route:
 
 
 def listed(shown: Route, name: str = "small", *, created: int = 1, show_targets: bool = True) -> dict[str, object]:
-    [entry] = asyncio.run(entries([(name, shown)], created=created, show_targets=show_targets))
+    [entry] = asyncio.run(entries([(name, shown)], created=created, now=NOW, show_targets=show_targets))
     return entry
 
 
