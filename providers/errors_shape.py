@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from providers import codec
@@ -144,8 +144,8 @@ def limits_reset(headers: Mapping[str, str]) -> float | None:
 def _date(text: str) -> float | None:
     """Seconds since the epoch of an HTTP date; None for any other text."""
     try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
+        return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp()
+    except ValueError:
         return None
 
 
