@@ -72,6 +72,7 @@ def house(config: Config, provision: Provision | None = None) -> House:
     )
     current.sweep = made.sweep
     current.generation = generation(made, config, None)
+    metrics.watch(lambda: current.generation.gateway.target_states())
     return made
 
 
@@ -90,7 +91,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         former = zip(before.config.models, before.gateway.routes, strict=True)
         made = carry_over.carried(zip(config.models, made, strict=True), former)
     counters = {} if before is None else before.gateway.counters
-    serving = _gateway(made, counters, house.books.of(config.teams))
+    serving = _gateway(made, counters, house.books.of(config.teams), house.metrics)
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -120,15 +121,15 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
 
     Whoever gives `upstream` closes it; the engines end with the process.
     """
-    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time))
+    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time), Metrics())
 
 
-def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books) -> Gateway:
+def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books, metrics: Metrics) -> Gateway:
     """`counters` are those that are there already."""
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: counters.get(route.tokenizer) or assembly.counter(route) for route in made},
-        dispatcher=Dispatcher(retry(), _loop_clock),
+        dispatcher=Dispatcher(retry(), _loop_clock, metrics),
         books=books,
         random=random.random,
     )

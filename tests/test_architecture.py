@@ -23,9 +23,12 @@ GATEWAY_ORDER = [
         "cutting",
         "together",
         "logs",
-        "health",
+        "breaker",
+        "extra_load",
+        "latency",
     },
-    {"addresses", "signatures"},
+    {"addresses", "signatures", "policy"},
+    {"health"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
@@ -53,9 +56,9 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
-    {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "halving"},
-    {"credentials", "line", "statistics"},
+    {"admission", "planning", "contract", "slots", "balance"},
+    {"record", "upstream", "retry", "halving", "delivery"},
+    {"credentials", "line", "statistics", "calls", "hedging"},
     {"backends", "batcher", "dispatch"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets"},
     {"keys", "books"},
@@ -150,6 +153,7 @@ PURE = {
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
         *("routing", "planning", "contract", "policy"),
+        *("balance", "breaker", "extra_load", "latency", "delivery"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
