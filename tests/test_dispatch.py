@@ -343,7 +343,8 @@ async def test_one_bad_item_among_many() -> None:
 
 async def test_halving_is_bounded() -> None:
     """When the budget is spent nothing is halved, and the fault names no item."""
-    only = target("first", backend := FakeBackend(spoiled_by("d")))
+    too_large = Fault(FaultKind.REJECTED, "too large", 413, divisible=True)
+    only = target("first", backend := FakeBackend(spoiled_by("d", too_large)))
     while only.health.retries.take(1000.0):
         pass
     delivery = await dispatched([only])
