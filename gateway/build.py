@@ -16,6 +16,7 @@ from gateway import assembly, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
+from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
@@ -30,6 +31,7 @@ from gateway.middleware import Running
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
@@ -59,6 +61,7 @@ def house(config: Config) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
+        spaces=Spaces(kept),
         current=Current(),
         began=int(time.time()),
     )
@@ -152,12 +155,19 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        async with _beside(house.state.run(), house.books.ledger.run(), house.books.limiter.run()):
+        canaries = _canaries(house)
+        await canaries.look()  # what has drifted is not asked even once
+        async with _beside(house.state.run(), house.books.ledger.run(), house.books.limiter.run(), canaries.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()
 
     return Router(default=house.current, lifespan=lifespan)
+
+
+def _canaries(house: House) -> Canaries:
+    interval = house.current.generation.config.server.canary_interval
+    return Canaries(lambda: house.current.generation.gateway, house.spaces, house.metrics, interval)
 
 
 @asynccontextmanager

@@ -127,8 +127,8 @@ class UsageStore(Protocol):
 class ValueStore(Protocol):
     """Small values that every process shares: a lock, a mark, what one has found out for all.
 
-    They are told apart by family and name. A family can be read whole, and is looked through at each writing: none should
-    hold more than some hundred.
+    They are told apart by family and name. A family can be read whole, and is looked through at each writing: none
+    should hold more than some hundred.
     """
 
     async def value(self, family: str, name: str) -> bytes | None: ...
