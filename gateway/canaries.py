@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from gateway import golden, pinning
 from gateway.canary import Reference, Verdict, compare, judged
@@ -21,14 +21,24 @@ from gateway.logs import GATEWAY
 from gateway.metrics import Metrics
 from gateway.recipe import reference_name, run_name
 from gateway.routing import Route, Target
-from gateway.service import Gateway
 from gateway.spaces import Spaces
 from gateway.together import together
+from gateway.tokens import Counter
 from providers.base import Fault
 
 LOOK_SECONDS: Final = 5.0
 SOON_SECONDS: Final = 60.0
 """Between two runs of a target that did not answer, or not as it should."""
+
+
+class Serving(Protocol):
+    """What of a gateway is looked after."""
+
+    @property
+    def routes(self) -> Iterable[Route]: ...
+
+    @property
+    def counters(self) -> Mapping[str, Counter]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Canaries:
 
     def __init__(
         self,
-        serving: Callable[[], Gateway],
+        serving: Callable[[], Serving],
         spaces: Spaces,
         metrics: Metrics,
         interval: float,
@@ -68,7 +78,10 @@ class Canaries:
     async def _again_and_again(self, action: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._sleep(min(LOOK_SECONDS, self._interval))
-            await action()
+            try:
+                await action()
+            except Exception:  # noqa: BLE001 (one provider's mistake must not end the looking after all others)
+                GATEWAY.error("a canary has failed", exc_info=True)
 
     async def look(self) -> None:
         """Holds every target to what the state says of it; as it did before while the state is away."""

@@ -22,7 +22,7 @@ GOLDEN: Final = (
     "for row in reader: total += row['price'] * 1.19  # with tax",
     "機械学習で文章の意味を数値にする方法",
 )
-"""English prose, a German question, code, Japanese: a change of weights, tokenizer, pooling or prompt moves one of them.
+"""English prose, a German question, code, Japanese: a change of weights, tokenizer, pooling or prompt moves one.
 
 They never change: every reference in every state is made of them.
 """
@@ -111,7 +111,9 @@ class Verdict:
 
     @classmethod
     def read(cls, text: bytes) -> Self:
-        return cls(**json.loads(text))
+        """Without what a later version may have added."""
+        told = json.loads(text)
+        return cls(**{name: told[name] for name in cls.__slots__ if name in told})
 
 
 def judged(

@@ -1,4 +1,4 @@
-"""Where a space's reference comes from: targets that agree, or one that an operator names. Never the first to answer."""
+"""Where a space's reference comes from: targets that agree, or an operator's word. Never the first that answers."""
 
 from __future__ import annotations
 

@@ -83,10 +83,10 @@ async def _accept(store: Store, config: Config, model: ModelConfig, target: str 
 
 
 def _find(config: Config, name: str) -> ModelConfig:
-    for model in config.models:
-        if name in (model.alias, *model.aliases):
-            return model
-    fail(f"There is no such model; there are {', '.join(f'`{model.alias}`' for model in config.models)}.")
+    found = next((model for model in config.models if name in (model.alias, *model.aliases)), None)
+    return found or fail(
+        f"There is no such model; there are {', '.join(f'`{model.alias}`' for model in config.models)}."
+    )
 
 
 def _report(config: Config, models: Sequence[ModelConfig]) -> list[dict[str, Any]]:
