@@ -64,6 +64,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         owned=frozenset(owned),
         rates=model.rates,
         canary=model.canary,
+        hedge=model.hedge,
     )
 
 

@@ -42,6 +42,7 @@ from gateway.store.redis_link import RedisLink
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
@@ -67,6 +68,7 @@ def house(config: Config) -> House:
     )
     made.current.sweep = made.sweep
     made.current.generation = generation(made, config, None)
+    metrics.watch(lambda: made.current.generation.gateway.target_states())
     return made
 
 
@@ -85,7 +87,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         former = zip(before.config.models, before.gateway.routes, strict=True)
         made = carry_over.carried(zip(config.models, made, strict=True), former)
     counters = {} if before is None else before.gateway.counters
-    serving = _gateway(made, counters, house.books.of(config.teams))
+    serving = _gateway(made, counters, house.books.of(config.teams), house.metrics)
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -115,15 +117,15 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
 
     Whoever gives `upstream` closes it; the engines end with the process.
     """
-    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time))
+    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time), Metrics())
 
 
-def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books) -> Gateway:
+def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books, metrics: Metrics) -> Gateway:
     """`counters` are those that are there already."""
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: counters.get(route.tokenizer) or assembly.counter(route) for route in made},
-        dispatcher=Dispatcher(retry(), _loop_clock),
+        dispatcher=Dispatcher(retry(), _loop_clock, metrics),
         books=books,
         random=random.random,
     )
@@ -155,9 +157,10 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        canaries = _canaries(house)
+        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
         await canaries.look()  # what has drifted is not asked even once
-        async with _beside(house.state.run(), house.books.ledger.run(), house.books.limiter.run(), canaries.run()):
+        counting = (house.books.ledger.run(), house.books.limiter.run())
+        async with _beside(house.state.run(), *counting, canaries.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()

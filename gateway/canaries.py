@@ -9,36 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from gateway import golden, pinning
 from gateway.canary import Reference, Verdict, compare, judged
 from gateway.errors import StateUnavailable
-from gateway.golden import Answer
+from gateway.golden import Answer, Serving
 from gateway.logs import GATEWAY
 from gateway.metrics import Metrics
 from gateway.recipe import reference_name, run_name
 from gateway.routing import Route, Target
 from gateway.spaces import Spaces
 from gateway.together import together
-from gateway.tokens import Counter
 from providers.base import Fault
 
 LOOK_SECONDS: Final = 5.0
 SOON_SECONDS: Final = 60.0
 """Between two runs of a target that did not answer, or not as it should."""
-
-
-class Serving(Protocol):
-    """What of a gateway is looked after."""
-
-    @property
-    def routes(self) -> Iterable[Route]: ...
-
-    @property
-    def counters(self) -> Mapping[str, Counter]: ...
 
 
 @dataclass(frozen=True, slots=True)

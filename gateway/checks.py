@@ -28,11 +28,6 @@ def prompt(template: str) -> str:
     return template
 
 
-def off(value: object) -> object:
-    """YAML reads a bare `off` as false: https://yaml.org/type/bool.html"""
-    return "off" if value is False else value
-
-
 def sha256(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise ValueError("must be a SHA-256 in 64 lower-case hex digits; `gateway keys hash` prints it")

@@ -117,6 +117,7 @@ class ModelConfig:
     rates: Rates
     canary: Reaction
     """What happens to a target that has drifted out of its space."""
+    hedge: bool
     targets: tuple[TargetConfig, ...]
 
 

@@ -6,9 +6,9 @@ Past the cache, past the books, and past whatever keeps the target from being as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from gateway import admission, contract, planning
 from gateway.canary import GOLDEN
@@ -20,6 +20,16 @@ from providers.base import EmbedCall, Fault, FaultKind, Input
 
 SECONDS: Final = 20.0
 """Longest time for an answer, where the target names none that is shorter."""
+
+
+class Serving(Protocol):
+    """What of a gateway is looked after."""
+
+    @property
+    def routes(self) -> Iterable[Route]: ...
+
+    @property
+    def counters(self) -> Mapping[str, Counter]: ...
 
 
 @dataclass(frozen=True, slots=True)

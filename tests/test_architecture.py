@@ -23,10 +23,13 @@ GATEWAY_ORDER = [
         "cutting",
         "together",
         "logs",
-        "health",
+        "breaker",
+        "extra_load",
+        "latency",
         "canary",
     },
-    {"addresses", "signatures"},
+    {"addresses", "signatures", "policy"},
+    {"health"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
@@ -53,10 +56,10 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
-    {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "halving", "golden"},
-    {"credentials", "line", "statistics"},
-    {"backends", "batcher", "dispatch", "pinning"},
+    {"admission", "planning", "contract", "slots", "balance"},
+    {"record", "upstream", "retry", "halving", "delivery", "golden"},
+    {"credentials", "line", "statistics", "calls", "hedging"},
+    {"backends", "batcher", "dispatch", "pinning", "trials"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets"},
     {"keys", "books", "space_report"},
     {"service", "reports", "minting", "oidc"},
@@ -149,6 +152,7 @@ PURE = {
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
         *("routing", "planning", "contract", "policy"),
+        *("balance", "breaker", "extra_load", "latency", "delivery"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
