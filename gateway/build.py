@@ -28,9 +28,12 @@ from gateway.limits import Limiter
 from gateway.logs import GATEWAY
 from gateway.metrics import Metrics
 from gateway.middleware import Running
+from gateway.reload import Provision
+from gateway.reloader import Reloader
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
+from gateway.source import Source
 from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
@@ -46,13 +49,17 @@ from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
-def house(config: Config) -> House:
-    """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
+def house(config: Config, provision: Provision | None = None) -> House:
+    """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError.
+
+    Without a `provision` the configuration stays as it is.
+    """
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
     entrance.trusted(config, upstream)  # what is wrong with them is said before the state is opened
     kept, on_loss = store(config), config.state.on_loss
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
+    current = Current()
     made = House(
         store=kept,
         upstream=upstream,
@@ -63,12 +70,13 @@ def house(config: Config) -> House:
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
         spaces=Spaces(kept),
-        current=Current(),
+        current=current,
+        reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
     )
-    made.current.sweep = made.sweep
-    made.current.generation = generation(made, config, None)
-    metrics.watch(lambda: made.current.generation.gateway.target_states())
+    current.sweep = made.sweep
+    current.generation = generation(made, config, None)
+    metrics.watch(lambda: current.generation.gateway.target_states())
     return made
 
 
@@ -100,7 +108,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         created=house.began,
     )
     guard = door.admin_guard
-    admin = Admin(house.store, guard, config.keys, config.teams.keys()) if guard.is_open else None
+    admin = Admin(house.store, guard, config, house.reloader.reload) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
     app = application(endpoints, admin, telemetry, config.server.cors_origins)
@@ -160,7 +168,8 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
         canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
         await canaries.look()  # what has drifted is not asked even once
         counting = (house.books.ledger.run(), house.books.limiter.run())
-        async with _beside(house.state.run(), *counting, canaries.run(), trials.run()):
+        work = (house.state.run(), *counting, house.reloader.watch(), canaries.run(), trials.run())
+        async with _beside(*work):
             with until_stopped or nullcontext():
                 yield
         await house.close()

@@ -44,6 +44,8 @@ GATEWAY_ORDER = [
     {"space_rules"},
     {"model_rules"},
     {"loading"},
+    {"source", "changes"},
+    {"reload"},
     {"routing"},
     {"recipe"},
     {"gates"},
@@ -75,6 +77,7 @@ GATEWAY_ORDER = [
     {"probing.abilities", "probing.asking"},
     {"probing.questions"},
     {"current", "carry_over"},
+    {"reloader", "crew"},
     {"house"},
     {"build"},
     {"welcome", "serving"},
@@ -126,7 +129,7 @@ DOORS = {
     "pydantic": {
         *("gateway.shape", "gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
         *("gateway.credential_shape", "gateway.credential_rules", "gateway.faults_of_shape", "gateway.reading"),
-        *("gateway.key_wishes", "gateway.identity_shape"),
+        *("gateway.key_wishes", "gateway.identity_shape", "gateway.changes"),
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.current", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
