@@ -16,6 +16,7 @@ from gateway import assembly, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
+from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
@@ -33,6 +34,7 @@ from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.source import Source
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
@@ -43,6 +45,7 @@ from gateway.store.redis_link import RedisLink
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
@@ -66,6 +69,7 @@ def house(config: Config, provision: Provision | None = None) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
+        spaces=Spaces(kept),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -161,13 +165,21 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        work = (house.state.run(), house.books.ledger.run(), house.books.limiter.run(), house.reloader.watch())
+        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+        await canaries.look()  # what has drifted is not asked even once
+        counting = (house.books.ledger.run(), house.books.limiter.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), canaries.run(), trials.run())
         async with _beside(*work):
             with until_stopped or nullcontext():
                 yield
         await house.close()
 
     return Router(default=house.current, lifespan=lifespan)
+
+
+def _canaries(house: House) -> Canaries:
+    interval = house.current.generation.config.server.canary_interval
+    return Canaries(lambda: house.current.generation.gateway, house.spaces, house.metrics, interval)
 
 
 @asynccontextmanager

@@ -123,7 +123,7 @@ def test_commands() -> None:
     for line in re.findall(r"^gateway ([^#\n]*)", "\n".join(text for _, text in BLOCKS), re.MULTILINE):
         name, *rest = line.split()
         command = main.commands[name]
-        if name == "keys":
+        if name in ("keys", "space"):
             command = command.commands[rest[0]]  # type: ignore[attr-defined]
         known = {option for parameter in command.params for option in parameter.opts}
 
