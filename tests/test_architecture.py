@@ -69,6 +69,8 @@ GATEWAY_ORDER = [
     {"probing.vectors", "probing.report"},
     {"probing.abilities", "probing.asking"},
     {"probing.questions"},
+    {"current", "carry_over"},
+    {"house"},
     {"build"},
     {"welcome", "serving"},
     {"commands", "commands.common", "commands.granting"},
@@ -122,7 +124,7 @@ DOORS = {
         *("gateway.key_wishes", "gateway.identity_shape"),
     },
     "starlette": {
-        *("gateway.app", "gateway.build", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
+        *("gateway.app", "gateway.build", "gateway.current", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
         *("gateway.middleware", "gateway.origin", "gateway.serving", "gateway.telemetry"),
     },
     "redis": {"gateway.store.redis_client", "gateway.store.redis_link"},
