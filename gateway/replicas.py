@@ -68,10 +68,11 @@ class Replicas:
         self._drained = frozenset(await self._store.values(_DRAINED))
         self.mark()
 
-    def mark(self) -> None:
-        """Puts what is drained on the targets that are served now: after a reload some of them are new."""
-        for route, target in self._targets():
-            target.health.drained = _mark(route.alias, target.name) in self._drained
+    def mark(self, routes: Iterable[Route] | None = None) -> None:
+        """Puts what is drained on the targets that are served now, or on those that are about to be."""
+        for route in self._routes() if routes is None else routes:
+            for target in route.targets:
+                target.health.drained = _mark(route.alias, target.name) in self._drained
 
     async def drain(self, alias: str, target: str) -> None:
         """Raises NotFound for a target that this process does not serve, and StateUnavailable."""
