@@ -12,6 +12,7 @@ from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.reloader import Reloader
+from gateway.replicas import Replicas
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
@@ -31,6 +32,7 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    replicas: Replicas
     current: Current
     reloader: Reloader
     began: int
