@@ -7,6 +7,7 @@ is away, what was known last holds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -51,17 +52,13 @@ class Replicas:
         """Tells and looks until cancelled; then this process is no longer listed."""
         try:
             while True:
-                try:
+                with contextlib.suppress(StateUnavailable):  # whose watch tells of it
                     await self.look()
                     await self._tell()
-                except StateUnavailable:
-                    pass  # the state's watch tells of it
                 await self._sleep(LOOK_SECONDS)
         finally:
-            try:
+            with contextlib.suppress(StateUnavailable):  # it will be forgotten by itself
                 await self._store.drop_value(_REPLICAS, self.name)
-            except StateUnavailable:
-                pass  # it will be forgotten by itself
 
     async def look(self) -> None:
         """Learns what is drained; raises StateUnavailable with nothing changed."""
