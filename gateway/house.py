@@ -12,6 +12,7 @@ from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.reloader import Reloader
+from gateway.replicas import Replicas
 from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
@@ -33,6 +34,7 @@ class House:
     state: StateWatch
     metrics: Metrics
     spaces: Spaces
+    replicas: Replicas
     current: Current
     reloader: Reloader
     began: int
