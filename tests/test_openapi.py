@@ -24,7 +24,7 @@ from tests.test_process import LOCAL
 
 ADMIN_KEY = "correct-horse-battery-staple"
 TOO_FREE = {
-    "positive_data_acceptance": "no schema says which numbers are token ids, which names are taken, which days are over",
+    "positive_data_acceptance": "no schema says which numbers are token ids, which names are taken, which days past",
     "negative_data_rejection": "unknown fields and headers are allowed on purpose",
     "unsupported_method": "GET has HEAD beside it, which nobody documents",
     "allow_header_conformance": "a key's name may hold a slash: such a path has two readings, and the methods of both",
