@@ -37,26 +37,26 @@ class ImportRefused(Exception):
     """The file is no configuration of LiteLLM; the message says why."""
 
 
-def convert(text: str, environ: Mapping[str, str]) -> Imported:
-    """Raises ImportRefused. `environ` is the environment; a variable that it lacks has a stand-in."""
-    read = document.parse(text, environ)
+def convert(text: str) -> Imported:
+    """Reads no environment: a variable has a stand-in while the result is checked. Raises ImportRefused."""
+    read = document.parse(text, {})
     values = read.values
     if not isinstance(values, dict) or not isinstance(values.get("model_list"), list):
         fault = next((problem.message for problem in read.problems), "it has no `model_list`")
         raise ImportRefused(f"this is no configuration of LiteLLM's proxy: {fault}")
-    environment = References()
-    groups, lost = _groups(values, environment)
+    references = References()
+    groups, lost = _groups(values, references)
     aliases = _aliases(values, groups)
     lines, converted, left_out = [], 0, 0
     for name, entries in groups.items():
         model, notes = _model(entries, aliases.get(name, []))
-        problems = _problems(name, model, environment, environ)
+        problems = _problems(name, model, references)
         if any("`space` is missing" in problem.message for problem in problems):
             model = {"space": next((entry.space for entry in entries if entry.space), name), **model}
             notes.append(
                 "make sure that all of these serve the same vectors: LiteLLM does not ask, and nobody else can"
             )
-            problems = _problems(name, model, environment, environ)
+            problems = _problems(name, model, references)
         notes += [f"not converted: {one}" for entry in entries for one in entry.lost]
         block = [*(f"# {note}" for note in dict.fromkeys(notes)), *_yaml({name: model})]
         if problems:
@@ -71,10 +71,10 @@ def convert(text: str, environ: Mapping[str, str]) -> Imported:
         *(f"# {one}" for one in lost),
     ]
     body = [*head, "", "models:", *lines] if groups else head
-    return Imported("\n".join(body).rstrip() + "\n", converted, left_out, sorted(environment.names), environment.moved)
+    return Imported("\n".join(body).rstrip() + "\n", converted, left_out, sorted(references.names), references.moved)
 
 
-def _groups(values: Mapping[str, Any], environment: References) -> tuple[dict[str, list[Deployment]], list[str]]:
+def _groups(values: Mapping[str, Any], references: References) -> tuple[dict[str, list[Deployment]], list[str]]:
     """The entries of each name, and what could not be kept of the file."""
     groups: dict[str, list[Deployment]] = {}
     lost, others = [], []
@@ -94,7 +94,7 @@ def _groups(values: Mapping[str, Any], environment: References) -> tuple[dict[st
                 raise Unconvertible("wildcards name no model; write down the models that you use")
             params = {**stored.get(params.get("litellm_credential_name"), {}), **params}
             params.pop("litellm_credential_name", None)
-            converted = deployment(params, info, environment)
+            converted = deployment(params, info, references)
             groups.setdefault(name, []).append(converted)
         except (Unconvertible, ValueError, TypeError) as error:
             lost.append(f"Not converted: model_list[{place}] ({name}): {error}.")
@@ -165,19 +165,15 @@ def _model(entries: Sequence[Deployment], aliases: Sequence[str]) -> tuple[dict[
     return {**model, "targets": targets}, notes
 
 
-def _problems(
-    name: str, model: Mapping[str, Any], environment: References, environ: Mapping[str, str]
-) -> list[Problem]:
-    """What the gateway's own rules say of one model; a variable that is not set has a stand-in."""
+def _problems(name: str, model: Mapping[str, Any], references: References) -> list[Problem]:
+    """What the gateway's own rules say of one model. Files that it names may be on another machine."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "gateway.yaml")
         file.write_text("\n".join(["models:", *(f"  {line}" for line in _yaml({name: model}))]), "utf-8")
         try:
-            loading.load(
-                file, {**environment.names, **{key: environ[key] for key in environment.names if key in environ}}
-            )
+            loading.load(file, references.names)
         except ConfigError as error:
-            return error.problems
+            return [problem for problem in error.problems if problem.path[-1] != "service_account_file"]
     return []
 
 

@@ -69,7 +69,7 @@ def embeds(model: str, info: Mapping[str, Any]) -> bool:
     return any(name == known for _, known in model_rules.catalog()) or _EMBEDDING.search(model) is not None
 
 
-def deployment(params: Mapping[str, Any], info: Mapping[str, Any], environment: References) -> Deployment:
+def deployment(params: Mapping[str, Any], info: Mapping[str, Any], references: References) -> Deployment:
     """Raises Unconvertible."""
     left = {name: value for name, value in params.items() if value is not None}
     prefix, provider, model = _provider(str(left.pop("model")))
@@ -77,13 +77,13 @@ def deployment(params: Mapping[str, Any], info: Mapping[str, Any], environment: 
     for name, own in _OF_TARGETS.items():
         if name in left:
             stand_in = "https://stand-in.example" if own == "base_url" else "STANDIN"
-            target[own] = environment.value(left.pop(name), stand_in)
-    litellm_credentials.add(prefix, target, left, environment)
+            target[own] = references.value(left.pop(name), stand_in)
+    litellm_credentials.add(prefix, target, left, references)
     if "timeout" in left:
         target["timeout"] = f"{left.pop('timeout')}s"
     headers = {**left.pop("extra_headers", {}), **_organization(left)}
     if headers:
-        target["headers"] = {name: _header(name, value, environment) for name, value in headers.items()}
+        target["headers"] = {name: _header(name, value, references) for name, value in headers.items()}
     if re.fullmatch(r"[A-Za-z0-9._:/-]{1,100}", name := str(info.get("id", ""))):
         target["name"] = name
     facts = _facts(provider, model, left, info)
@@ -137,10 +137,10 @@ def _organization(left: dict[str, Any]) -> dict[str, Any]:
     return {"OpenAI-Organization": left.pop("organization")} if isinstance(left.get("organization"), str) else {}
 
 
-def _header(name: str, value: Any, environment: References) -> str:
+def _header(name: str, value: Any, references: References) -> str:
     if _SECRET_HEADER.search(name):
-        return environment.secret(value, re.sub(r"\W+", "_", name).upper())
-    return str(environment.value(value))
+        return references.secret(value, re.sub(r"\W+", "_", name).upper())
+    return str(references.value(value))
 
 
 def _facts(provider: str, model: str, left: dict[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:

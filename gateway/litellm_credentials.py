@@ -46,40 +46,40 @@ PROVIDERS: Final[Mapping[str, tuple[str, str | None]]] = {
 """LiteLLM's prefix of a model: the provider here, and the variable that LiteLLM takes its key from by itself."""
 
 
-def add(prefix: str, target: dict[str, Any], left: dict[str, Any], environment: References) -> None:
+def add(prefix: str, target: dict[str, Any], left: dict[str, Any], references: References) -> None:
     """Adds to `target` what it authorizes itself with, and takes that from `left`, the parameters still to be read."""
     variable = PROVIDERS[prefix][1]
     if prefix == "azure":
-        target.setdefault("base_url", environment.reference("AZURE_API_BASE", "https://stand-in.example"))
+        target.setdefault("base_url", references.reference("AZURE_API_BASE", "https://stand-in.example"))
         if "tenant_id" in left and "client_id" in left:
             target["credentials"] = {
                 "kind": "entra",
-                "tenant": environment.value(left.pop("tenant_id")),
-                "client_id": environment.value(left.pop("client_id")),
-                "client_secret": environment.secret(left.pop("client_secret", None), "AZURE_CLIENT_SECRET"),
+                "tenant": references.value(left.pop("tenant_id")),
+                "client_id": references.value(left.pop("client_id")),
+                "client_secret": references.secret(left.pop("client_secret", None), "AZURE_CLIENT_SECRET"),
             }
             return
     if prefix == "bedrock":
-        target.setdefault("region", environment.reference("AWS_REGION_NAME"))
+        target.setdefault("region", references.reference("AWS_REGION_NAME"))
         if "api_key" not in left:
             names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
             given = [left.pop(name.lower(), f"os.environ/{name}") for name in names]
             target["credentials"] = {
                 "kind": "aws",
-                "access_key_id": environment.value(given[0]),
-                "secret_access_key": environment.secret(given[1], names[1]),
+                "access_key_id": references.value(given[0]),
+                "secret_access_key": references.secret(given[1], names[1]),
             }
             return
     if prefix == "vertex_ai":
         file = left.pop("vertex_credentials", "os.environ/GOOGLE_APPLICATION_CREDENTIALS")
-        target["credentials"] = {"kind": "google", "service_account_file": environment.value(file)}
+        target["credentials"] = {"kind": "google", "service_account_file": references.value(file)}
         return
     if prefix == "watsonx":
         region = re.match(r"https://([a-z-]+)\.ml\.cloud\.ibm\.com", str(target.pop("base_url", "")))
-        target["region"] = region[1] if region else environment.reference("WATSONX_REGION")
+        target["region"] = region[1] if region else references.reference("WATSONX_REGION")
         if "space_id" in left:
-            target["space_id"] = environment.value(left.pop("space_id"))
-        key = environment.secret(left.pop("api_key", "os.environ/WATSONX_APIKEY"), "WATSONX_APIKEY")
+            target["space_id"] = references.value(left.pop("space_id"))
+        key = references.secret(left.pop("api_key", "os.environ/WATSONX_APIKEY"), "WATSONX_APIKEY")
         target["credentials"] = {"kind": "ibm", "api_key": key}
         return
     if prefix == "huggingface" and "base_url" in target:
@@ -88,6 +88,6 @@ def add(prefix: str, target: dict[str, Any], left: dict[str, Any], environment: 
     if isinstance(key, str) and key.lower() in ("none", "dummy", "fake", "anything", "empty", ""):
         return  # what people write because LiteLLM wants something there
     if key is not None:
-        target["api_key"] = environment.secret(key, variable or f"{prefix.upper()}_API_KEY")
+        target["api_key"] = references.secret(key, variable or f"{prefix.upper()}_API_KEY")
     elif variable is not None:
-        target["api_key"] = environment.reference(variable)
+        target["api_key"] = references.reference(variable)

@@ -241,7 +241,7 @@ def test_rooms_say_what_they_are_for(file: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("file", [file for file in FILES if module_of(file) != "gateway.loading"], ids=lambda f: f.stem)
 def test_environment_is_read_in_one_place(file: pathlib.Path) -> None:
-    """No other room reads the environment."""
-    text = file.read_text("utf-8")
+    """No other room reads the environment; `os.environ/NAME` is how LiteLLM's files say that they do."""
+    text = file.read_text("utf-8").replace("os.environ/", "")
 
     assert [word for word in ("os.environ", "getenv") if word in text] == []

@@ -12,6 +12,7 @@ from gateway import importing, litellm_credentials, loading
 from gateway.cli import main
 from gateway.config import Config, ModelConfig
 from providers import PROVIDERS
+from tests.fakes import google_account
 
 STAND_INS = {"AZURE_API_BASE": "https://acme.openai.azure.com", "AWS_REGION_NAME": "eu-west-1"}
 
@@ -33,6 +34,8 @@ model_list:
       api_base: https://eu-de.ml.cloud.ibm.com
       project_id: p-1
       api_key: os.environ/WATSONX_APIKEY
+  - model_name: gecko
+    litellm_params: {model: vertex_ai/text-embedding-005, vertex_project: p-2, vertex_location: europe-west4}
   - model_name: ada
     litellm_params:
       model: azure/text-embedding-ada-002
@@ -87,10 +90,13 @@ general_settings: {master_key: sk-1234, database_url: os.environ/DATABASE_URL}
 
 def converted(text: str, tmp_path: pathlib.Path) -> tuple[importing.Imported, Config]:
     """What a text becomes, and how that loads where all its variables are set."""
-    imported = importing.convert(text, {})
+    imported = importing.convert(text)
     file = tmp_path / "gateway.yaml"
     file.write_text(imported.text)
-    return imported, loading.load(file, {name: STAND_INS.get(name, "x") for name in imported.variables})
+    account = tmp_path / "account.json"
+    account.write_text(google_account.key_file())
+    values = STAND_INS | {"GOOGLE_APPLICATION_CREDENTIALS": str(account)}
+    return imported, loading.load(file, {name: values.get(name, "x") for name in imported.variables})
 
 
 def model(config: Config, alias: str) -> ModelConfig:
@@ -108,6 +114,7 @@ def model(config: Config, alias: str) -> ModelConfig:
                 "titan-old": "bedrock-titan-v1",
                 "english": "bedrock-cohere",
                 "slate": "watsonx",
+                "gecko": "vertex",
                 "ada": "azure",
             },
         ),
@@ -172,7 +179,7 @@ def test_shared(tmp_path: pathlib.Path) -> None:
 
 def test_secrets() -> None:
     """No secret of the old file stands in the new one: each becomes a variable of its own."""
-    made = [importing.convert(text, {}) for text in (SHARED, WELL_KNOWN, OWN_SERVERS)]
+    made = [importing.convert(text) for text in (SHARED, WELL_KNOWN, OWN_SERVERS)]
 
     assert not re.search(r"sk-(one|two|secret|1234)|hf_abc", "".join(imported.text for imported in made))
     assert [
@@ -204,7 +211,7 @@ def test_secrets() -> None:
 )
 def test_told(told: str, text: str) -> None:
     """What has no like here is told in a comment; models that the gateway's rules refuse are comments as a whole."""
-    imported = importing.convert(text, {})
+    imported = importing.convert(text)
 
     assert any(told in line for line in imported.text.splitlines() if line.lstrip().startswith("#"))
 
@@ -224,7 +231,7 @@ def test_command(tmp_path: pathlib.Path) -> None:
     """The command prints the routing file alone on its standard output, and what to set besides."""
     result = run(tmp_path, WELL_KNOWN)
 
-    assert (0, importing.convert(WELL_KNOWN, {}).text) == (result.exit_code, result.stdout)
+    assert (0, importing.convert(WELL_KNOWN).text) == (result.exit_code, result.stdout)
     assert "6 models converted, 0 left out" in result.stderr
     assert "X_TOKEN_FROM_FILE" in result.stderr
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import click
@@ -24,7 +23,7 @@ def import_litellm(file: pathlib.Path) -> None:
     What could not be converted stands in its comments; exit 1 if nothing could be.
     """
     try:
-        imported = importing.convert(file.read_text("utf-8"), os.environ)
+        imported = importing.convert(file.read_text("utf-8"))
     except OSError as error:
         fail(f"{file}: cannot be read: {error.strerror}.")
     except (UnicodeDecodeError, importing.ImportRefused) as error:
