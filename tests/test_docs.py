@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -24,6 +26,7 @@ from gateway.app import routes
 from gateway.cli import main
 from gateway.endpoints import Endpoints
 from gateway.openapi_schemas import INVALID_KEY, error_codes, kinds_of_error
+from gateway.vocabulary import VOCABULARY, unpack
 from providers import PROVIDERS
 from scripts import pages
 from tests.fakes import google_account
@@ -34,6 +37,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ADMIN_KEY = "correct-horse-battery-staple"
 ADDRESS = "http://127.0.0.1:8080"
+VOCABULARY_URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
 NODE_MODULES = pathlib.Path(sys.executable).parents[1] / "node" / "node_modules"
 
 
@@ -111,10 +115,13 @@ def environ(served: GatewayProcess) -> dict[str, str]:
     """What a reader has set: the address, a key, the admin key, and a key's id."""
     with served.client(ADMIN_KEY) as http:
         made = http.post("/admin/keys", json={"name": "another", "limits": {"rpm": 5}}).json()
-        http.post("/admin/keys", json={"name": "batch-of-before"}).raise_for_status()
     inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    cache = served.folder / hashlib.sha1(VOCABULARY_URL.encode(), usedforsecurity=False).hexdigest()  # as tiktoken does
+    ranks = unpack(VOCABULARY.read_bytes())
+    cache.write_bytes(b"".join(b"%b %d\n" % (base64.b64encode(token), rank) for token, rank in ranks.items()))
     return {
         **inherited,
+        "TIKTOKEN_CACHE_DIR": str(served.folder),  # LangChain would fetch its vocabulary
         "PATH": f"{served.folder / 'bin'}:{os.environ['PATH']}",
         "OPENAI_BASE_URL": served.url,
         "OPENAI_API_KEY": KEY,
@@ -136,7 +143,7 @@ def run(command: list[str], text: str, served: GatewayProcess, environ: dict[str
     return ran.stdout
 
 
-@pytest.mark.parametrize("block", of("sh"), ids=str)
+@pytest.mark.parametrize("block", [block for block in of("sh") if "$ADMIN/keys" not in block.text], ids=str)
 def test_shell(block: Block, served: GatewayProcess, environ: dict[str, str]) -> None:
     """Every command of a block succeeds, and no answer of the gateway is an error."""
     out = run(["bash", "-eu", "-o", "pipefail"], block.text, served, environ)
@@ -277,9 +284,9 @@ def test_admin(served: GatewayProcess, environ: dict[str, str]) -> None:
     """The calls of the admin API are answered as its table says."""
     [block] = [block for block in of("sh") if "$ADMIN/keys" in block.text]
     with served.client(ADMIN_KEY) as http:
-        http.delete(f"/admin/keys/{http.get('/admin/keys').json()['data'][-1]['id']}")
-        names = {one["name"]: one["id"] for one in http.get("/admin/keys").json()["data"] if one["status"] != "revoked"}
-        http.delete(f"/admin/keys/{names.get('search', 'none')}")
+        for one in http.get("/admin/keys").json()["data"]:
+            if one["name"] == "search":
+                http.delete(f"/admin/keys/{one['id']}")
         made = http.post("/admin/keys", json={"name": "changed", "limits": {"rpm": 5}}).json()["id"]
         script = block.text.replace("curl ", "curl -sS -o /dev/null -w '%{http_code} ' ")
         answers = run(["bash", "-eu"], script, served, {**environ, "ID": made})

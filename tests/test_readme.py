@@ -1,4 +1,4 @@
-"""The README's first page works as it stands: two commands, and a call that is copied. The rest is tests/test_docs.py."""
+"""The README begins with two commands and a call to copy; that they work is seen by tests/test_docs.py."""
 
 from __future__ import annotations
 
