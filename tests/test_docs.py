@@ -24,6 +24,7 @@ from gateway.admin import Admin
 from gateway.allowances import NANOS
 from gateway.app import routes
 from gateway.cli import main
+from gateway.config import Config
 from gateway.endpoints import Endpoints
 from gateway.openapi_schemas import INVALID_KEY, error_codes, kinds_of_error
 from gateway.vocabulary import VOCABULARY, unpack
@@ -178,7 +179,7 @@ def test_yaml(block: Block, tmp_path: pathlib.Path) -> None:
     loaded(block, tmp_path)
 
 
-def loaded(block: Block, tmp_path: pathlib.Path) -> loading.Config:
+def loaded(block: Block, tmp_path: pathlib.Path) -> Config:
     text = block.text
     if text.startswith("targets:"):
         text = "models:\n  text-embedding-005:\n" + "".join(f"    {line}\n" for line in text.splitlines())
