@@ -33,6 +33,7 @@ from scripts import pages
 from tests.fakes import google_account
 from tests.gateway_process import KEY, GatewayProcess
 from tests.test_process import LOCAL
+from tests.warm_python import WarmPython
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -101,13 +102,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]
     """The embedded default's model, with an admin key and keys that can be minted; the command `gateway` beside it."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "signing").write_text("s" * 40)
-    command = folder / "bin" / "gateway"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m gateway "$@"\n')
-    command.chmod(0o755)
     access = f"admin_key: {ADMIN_KEY}\nsigning_key_file: signing"
     teams = "teams:\n  apps: {}"
-    with GatewayProcess(folder, LOCAL.replace("local:", "local-small:"), access=access, sections=teams) as process:
+    models = LOCAL.replace("local:", "local-small:")
+    with WarmPython(folder / "bin"), GatewayProcess(folder, models, access=access, sections=teams) as process:
         yield process
 
 
@@ -157,7 +155,7 @@ def test_python(block: Block, served: GatewayProcess, environ: dict[str, str]) -
     """It runs, and prints something."""
     given = f"KEY = {KEY!r}\n" if "api_key=KEY" in block.text else ""
 
-    assert run([sys.executable, "-"], given + block.text, served, environ)
+    assert run(["python-warm"], given + block.text, served, environ)
 
 
 @pytest.mark.parametrize("block", of("js"), ids=str)
