@@ -10,7 +10,7 @@ import functools
 from typing import Any, Final
 
 import gateway
-from gateway import openapi_paths, openapi_schemas
+from gateway import openapi_answers, openapi_paths, openapi_schemas
 from providers import codec
 
 _ABOUT: Final = """\
@@ -40,8 +40,8 @@ def document() -> dict[str, Any]:
         "paths": openapi_paths.paths(),
         "components": {
             "schemas": openapi_schemas.schemas(),
-            "responses": openapi_paths.responses(),
-            "headers": openapi_paths.headers(),
+            "responses": openapi_answers.responses(),
+            "headers": openapi_answers.headers(),
             "securitySchemes": {
                 "key": {
                     "type": "http",

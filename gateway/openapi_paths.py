@@ -7,24 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.openapi_answers import JSON, errors, header_references
 from gateway.openapi_schemas import Schema, ref
 
-JSON: Final = "application/json"
-
-_ERRORS: Final = {
-    400: "A field is missing or wrong, or the backend refused the input; `param` names the field.",
-    401: "There is no key, or it is wrong, expired or revoked.",
-    404: "There is no such model, or this key may not use it; or there is no such key or path.",
-    408: "The body did not arrive in time.",
-    409: "The model serves another vector space than `x-embedding-require-space`.",
-    413: "The body is too large.",
-    415: "The body is compressed, which is not taken.",
-    429: "A limit or a budget is used up, or too many wrong keys came from this address.",
-    500: "The gateway made a mistake.",
-    502: "The backends failed, or gave wrong vectors.",
-    503: "Backends, the gateway or its state have no capacity, or it is stopping.",
-    504: "No backend answered in time.",
-}
 _OF_CALLERS: Final = (401, 429, 500, 502, 503)  # 502 and 503: a token's issuer cannot be asked
 _OF_BODIES: Final = (400, 408, 413, 415)
 _OF_ADMINS: Final = (401, 404, 429, 500, 503)
@@ -34,42 +19,6 @@ _EMBEDDING_HEADERS: Final = (
     *("x-embedding-space", "x-embedding-target", "x-embedding-usage", "x-embedding-truncated"),
     *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
 )
-_ERROR_HEADERS: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry")
-
-HEADERS: Final = {
-    "x-request-id": "The client's own id if it sent a short plain one, else one of the gateway's.",
-    "openai-processing-ms": "Milliseconds spent in the gateway, backends included.",
-    "server-timing": "Where the time went, step by step, in milliseconds.",
-    "x-embedding-space": "The vector space of these vectors; only vectors of one space can be compared.",
-    "x-embedding-target": "Which targets answered; not sent with `server.expose_targets: false`.",
-    "x-embedding-usage": "Where the tokens are known from: `reported`, `counted` or `estimated`.",
-    "x-embedding-truncated": "Positions of inputs of which something was left out.",
-    "x-ratelimit-limit-requests": "Requests a minute.",
-    "x-ratelimit-limit-tokens": "Tokens a minute.",
-    "x-ratelimit-remaining-requests": "Requests that are left.",
-    "x-ratelimit-remaining-tokens": "Tokens that are left.",
-    "x-ratelimit-reset-requests": "When all requests are there again.",
-    "x-ratelimit-reset-tokens": "When all tokens are there again.",
-    "retry-after": "Seconds after which another try makes sense.",
-    "retry-after-ms": "The same in milliseconds.",
-    "x-should-retry": "`false` where another try cannot help.",
-}
-
-
-def headers() -> Schema:
-    return {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
-
-
-def responses() -> Schema:
-    """Each error's answer, under the name that an operation refers to."""
-    return {
-        f"Error{status}": {
-            "description": text,
-            "headers": _headers(_ERROR_HEADERS),
-            "content": {JSON: {"schema": ref("Error")}},
-        }
-        for status, text in _ERRORS.items()
-    }
 
 
 def paths() -> Schema:
@@ -133,7 +82,7 @@ def paths() -> Schema:
                 "security": [{"admin_key": []}],
                 "responses": {
                     "200": {"description": "Prometheus's text format.", "content": {"text/plain": {"schema": {}}}},
-                    **_errors(*_OF_ADMINS),
+                    **errors(*_OF_ADMINS),
                 },
             }
         },
@@ -172,14 +121,6 @@ def _parameter(name: str, place: str, schema: Schema, about: str) -> Schema:
     return {"name": name, "in": place, "schema": schema, "description": about, "required": place == "path"}
 
 
-def _headers(names: tuple[str, ...]) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _errors(*statuses: int) -> Schema:
-    return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted(statuses)}
-
-
 def _json(about: str, schema: str | None) -> Schema:
     return {"description": about, "content": {JSON: {"schema": {"type": "object"} if schema is None else ref(schema)}}}
 
@@ -198,17 +139,17 @@ def _embed(takes: str, gives: str) -> dict[str, Any]:
         ),
         "x-embedding-require-space": ("Refuse vectors of any other space.", {"type": "string"}),
     }
-    answer = _json("One vector for each input, in order.", gives) | {"headers": _headers(_EMBEDDING_HEADERS)}
+    answer = _json("One vector for each input, in order.", gives) | {"headers": header_references(_EMBEDDING_HEADERS)}
     return {
         "security": [{"key": []}],
         "parameters": [_parameter(name, "header", schema, about) for name, (about, schema) in wishes.items()],
         "requestBody": _body(takes),
-        "responses": {"200": answer, **_errors(404, 409, 504, *_OF_BODIES, *_OF_CALLERS)},
+        "responses": {"200": answer, **errors(404, 409, 504, *_OF_BODIES, *_OF_CALLERS)},
     }
 
 
 def _read(operation: str, summary: str, gives: str, *statuses: int) -> Schema:
-    answers = {"200": _json(f"{summary}.", gives), **_errors(*statuses)}
+    answers = {"200": _json(f"{summary}.", gives), **errors(*statuses)}
     return {"operationId": operation, "summary": summary, "security": [{"key": []}], "responses": answers}
 
 
@@ -228,4 +169,4 @@ def _answers(gives: str, status: int, *statuses: int, csv: bool = False) -> Sche
     answer = _json("Done.", gives)
     if csv:
         answer["content"]["text/csv"] = {"schema": {"type": "string"}}
-    return {str(status): answer, **_errors(*statuses, *_OF_ADMINS)}
+    return {str(status): answer, **errors(*statuses, *_OF_ADMINS)}

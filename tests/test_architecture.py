@@ -64,6 +64,7 @@ GATEWAY_ORDER = [
     {"authentication"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
     {"endpoints", "admin", "telemetry", "openapi_schemas"},
+    {"openapi_answers"},
     {"openapi_paths"},
     {"openapi"},
     {"app"},

@@ -19,7 +19,7 @@ import yaml
 from click import Command, Group
 from starlette.routing import Route
 
-from gateway import loading
+from gateway import importing, loading
 from gateway.admin import Admin
 from gateway.allowances import NANOS
 from gateway.app import routes
@@ -269,6 +269,14 @@ def test_admin_endpoints() -> None:
     }
 
     assert served == named
+
+
+def test_import() -> None:
+    """The routing file that is shown is what `gateway import litellm` makes of the configuration above it."""
+    [command, made] = [block.text for block in BLOCKS if block.page.name == "migrating-from-litellm.md"]
+    [given] = re.findall(r"<<'END'\n(.*?)^END$", command, re.DOTALL | re.MULTILINE)
+
+    assert importing.convert(given).text == made
 
 
 def test_limits(tmp_path: pathlib.Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from gateway import openapi, openapi_paths, openapi_schemas
+from gateway import openapi, openapi_answers, openapi_schemas
 from gateway.admin import Admin
 from gateway.app import EXPOSED_HEADERS, routes
 from gateway.endpoints import Endpoints
@@ -69,8 +69,8 @@ def test_operations() -> None:
 
 
 def test_headers() -> None:
-    """Every header that web pages may read is described: add new ones to `HEADERS` of gateway/openapi_paths.py."""
-    assert set(EXPOSED_HEADERS) == set(openapi_paths.HEADERS)
+    """Every header that web pages may read is described: add new ones to `HEADERS` of gateway/openapi_answers.py."""
+    assert set(EXPOSED_HEADERS) == set(openapi_answers.HEADERS)
 
 
 def test_references() -> None:
