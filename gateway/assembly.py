@@ -63,6 +63,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         client_extra=model.client_extra,
         owned=frozenset(owned),
         rates=model.rates,
+        hedge=model.hedge,
     )
 
 

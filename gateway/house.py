@@ -11,6 +11,7 @@ from gateway.current import Current
 from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
+from gateway.reloader import Reloader
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
@@ -31,6 +32,7 @@ class House:
     state: StateWatch
     metrics: Metrics
     current: Current
+    reloader: Reloader
     began: int
     """In seconds since the epoch."""
 

@@ -102,6 +102,11 @@ def paths() -> Schema:
                 "rotate_key", "Make a successor with the same rights", "NewKey", takes="Overlap", status=201
             ),
         },
+        "/admin/config": {"get": _admin("show_config", "What is served, its secrets hidden", "Config")},
+        "/admin/reload": {
+            "post": _admin("reload", "Read the routing file anew", "Reload")
+            | {"responses": _answers("Reload", 200, 400)}
+        },
         "/admin/usage": {
             "parameters": [
                 *days,

@@ -63,7 +63,9 @@ def schemas() -> Schema:
         "Model": _MODEL,
         "Models": _page(ref("Model")),
         "UsageReport": _page(_usage(COLUMNS)) | {"required": ["object", "data", "total"]},
-        "Status": _answer({"status": _TEXT}),
+        "Status": _answer({"status": _TEXT}) | _WITHOUT,
+        "Config": {"type": "object"},
+        "Reload": _answer({"object": {"const": "reload"}, "changes": _list(_CHANGE), "warnings": _list(_TEXT)}),
         "Error": _error(),
         **_key_schemas(),
     }
@@ -88,12 +90,22 @@ def _or_null(kind: str) -> Schema:
 
 
 _TEXT: Final[Schema] = {"type": "string"}
+_BOOLEAN: Final[Schema] = {"type": "boolean"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_WITHOUT: Final[Schema] = {
+    "properties": {
+        "status": _TEXT,
+        "unavailable": _list(_TEXT) | {"description": "Models without a target that takes calls."},
+    }
+}
 _INPUT: Final[Schema] = {"type": "string", "minLength": 1}
 _TOKEN_IDS: Final = _list({"type": "integer", "minimum": 0, "maximum": MAX_TOKEN_ID}, 1)
 _TEXTS: Final[Schema] = {"anyOf": [_INPUT, _list(_INPUT, 1, MAX_INPUTS)]}
 _ANY_INPUT: Final[Schema] = {"anyOf": [*_TEXTS["anyOf"], _TOKEN_IDS, _list(_TOKEN_IDS, 1, MAX_INPUTS)]}
 
+_CHANGE: Final = _answer(
+    {"path": _TEXT, "kind": {"enum": ["added", "removed", "changed"]}, "old": {}, "new": {}, "needs_restart": _BOOLEAN}
+)
 _MODEL: Final = _answer(
     {
         "id": _TEXT,
@@ -110,6 +122,7 @@ _MODEL: Final = _answer(
                 "batch_size": _or_null("integer"),
             }
         ),
+        "available": _BOOLEAN | {"description": "Whether one of its targets takes calls."},
         "dimensions": _answer(
             {"native": _COUNT, "min": _COUNT, "supported": {"type": ["array", "null"], "items": _COUNT}}
         ),
@@ -148,7 +161,7 @@ def _embeddings_request(inputs: Schema) -> Schema:
 
 def _error() -> Schema:
     types = sorted({kind.type for kind in kinds_of_error()})
-    return _answer(
+    properties = _answer(
         {
             "error": _answer(
                 {
@@ -160,6 +173,8 @@ def _error() -> Schema:
             )
         }
     )
+    problems = _list(_TEXT) | {"description": "Of a routing file that was refused: everything that is wrong with it."}
+    return {**properties, "properties": {**properties["properties"], "problems": problems}}
 
 
 def _usage(columns: tuple[str, ...]) -> Schema:
