@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import connection
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.inputs import quoted
@@ -80,8 +81,11 @@ class RequestFrame:
             await self._app(scope, receive, framed_send)
         except ClientDisconnect:
             status = CLIENT_LEFT
-        except asyncio.CancelledError:  # the server's drain time is over
-            record.error = "stopping"
+        except asyncio.CancelledError:
+            if connection.of(scope).gone:
+                status = CLIENT_LEFT
+                return
+            record.error = "stopping"  # the server's drain time is over
             if status == 0:
                 await error_response(_STOPPING)(scope, receive, framed_send)
             raise

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gateway import admission, contract, planning, policy, usage
+from gateway import admission, contract, lanes, planning, policy, slots, usage
+from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books
@@ -42,6 +43,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
             role = route.role(input_type)
@@ -52,8 +54,8 @@ class Gateway:
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
             with record.timing("limits"):
                 await _in_time(entry.reserve(plan, deadline), deadline)
-            with record.timing("upstream"):
-                job = _job(request, role, plan, length)
+            with record.timing("upstream"), slots.noting(record.waited):
+                job = _job(request, role, plan, length, record.lane)
                 delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
             if delivery.complete is None:
@@ -82,7 +84,7 @@ async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length: Length) -> Job:
+def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length: Length, lane: Priority) -> Job:
     return Job(
         plan=plan,
         dimensions=length.upstream,
@@ -91,6 +93,7 @@ def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length:
         input_type=role,
         user=request.user,
         extra=request.extra,
+        lane=lane,
     )
 
 

@@ -7,6 +7,7 @@ import functools
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -67,14 +68,62 @@ def serve(config: Config, listener: socket.socket, announce: Callable[[], None])
 
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
     """
+    server: _AnnouncedServer | _AnnouncedWorkers
     if config.server.workers > 1:
         asyncio.run(build.house(config).close())  # what the workers cannot build is said once, and here
-        announce()
-        Multiprocess(_settings(config, functools.partial(_in_worker, config)), sockets=[listener]).run()
-        return
-    application = _application(config)
-    announce()
-    uvicorn.Server(_settings(config, lambda: application)).run(sockets=[listener])
+        server = _AnnouncedWorkers(_settings(config, functools.partial(_in_worker, config)), [listener], announce)
+        server.run()
+    else:
+        application = _application(config)
+        server = _AnnouncedServer(_settings(config, lambda: application), announce)
+        server.run(sockets=[listener])
+    if server.exit is not None:
+        raise server.exit
+
+
+class _AnnouncedServer(uvicorn.Server):
+    """Announced once it serves, and stops when told."""
+
+    def __init__(self, settings: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._announce = announce
+        self.exit: SystemExit | None = None
+        """What the announcement ended with, when it could not be made."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.should_exit:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._announced)
+        finally:
+            self.should_exit = self.should_exit or self.exit is not None
+
+    def _announced(self) -> None:
+        try:
+            self._announce()
+        except SystemExit as error:
+            self.exit = error
+
+
+class _AnnouncedWorkers(Multiprocess):
+    """Announced once all workers serve; this process minds their signals before it starts the first."""
+
+    def __init__(self, settings: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], None]) -> None:
+        super().__init__(settings, sockets)
+        self._announce: Callable[[], None] | None = announce
+        self.exit: SystemExit | None = None
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        if self._announce is None or self.should_exit.is_set() or not all(one.is_ready() for one in self.processes):
+            return
+        try:
+            self._announce()
+        except SystemExit as error:
+            self.exit = error
+            self.should_exit.set()
+        self._announce = None
 
 
 def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Config:

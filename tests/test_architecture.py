@@ -24,11 +24,13 @@ GATEWAY_ORDER = [
         "together",
         "logs",
         "health",
+        "allowances",
+        "connection",
     },
     {"addresses", "signatures"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
-    {"answers", "model_shape", "allowances"},
+    {"answers", "model_shape"},
     {"access_shape", "identity_shape"},
     {"schema"},
     {"auth"},
@@ -51,8 +53,8 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
-    {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "halving"},
+    {"admission", "planning", "contract", "policy", "lanes"},
+    {"record", "upstream", "retry", "halving", "slots"},
     {"credentials", "line", "statistics"},
     {"backends", "batcher", "dispatch"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets"},
@@ -144,7 +146,7 @@ PURE = {
     f"gateway.{room}"
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
-        *("routing", "planning", "contract", "policy"),
+        *("routing", "planning", "contract", "policy", "lanes"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
