@@ -96,7 +96,7 @@ class Batcher:
                     return lengths
                 needed = self._needed(lengths, lane)
                 if needed > deadline - loop.time():
-                    return replace(NOT_REACHED, retry_after=needed)
+                    return replace(NOT_REACHED, retry_after=needed or None)
                 self._lines[lane].add(waiting, texts, lengths)
                 if self._work is None:
                     self._work = asyncio.create_task(self._compute())

@@ -1,7 +1,7 @@
 """One client's connection: which task works for it now, and whether the client has gone.
 
-A client that hangs up ends the work for it, which costs a request two attributes and no task of its own. Only work whose
-fruit is an answer ends so: an operator's change is carried out.
+A client that hangs up ends the work for it, which costs a request two attributes and no task of its own. Only work
+whose fruit is an answer ends so: an operator's change is carried out.
 
 Who only shuts down its sending side counts as gone: that cannot be told from hanging up before something is written,
 HTTP clients do not do it, and the server closes such a connection anyway. A client that sends its next request before

@@ -159,6 +159,7 @@ class Endpoints:
 
     async def ready(self, request: Request) -> Response:
         """False while draining or without the state, so that a balancer sends its next requests elsewhere."""
+        self.running.asked(asyncio.get_running_loop().time())
         if self.running.draining:
             return _json({"status": "draining"}, 503)
         if not self.state.ready:

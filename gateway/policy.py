@@ -64,7 +64,7 @@ def refusal(attempts: Sequence[Attempt]) -> GatewayError:
     if set(kinds) == {FaultKind.NO_SLOT}:
         return errors.Overloaded(
             "The gateway is busy: no slot for this model is free in time. Try again shortly.",
-            headers=errors.retry_headers(_shortest_wait(attempts) or 1.0),
+            headers=errors.retry_headers(max(1.0, _shortest_wait(attempts) or 0.0)),
         )
     if not {FaultKind.OVERLOADED, FaultKind.THROTTLED, FaultKind.NO_SLOT}.isdisjoint(kinds):
         return errors.UpstreamUnavailable(

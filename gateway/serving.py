@@ -7,7 +7,6 @@ import functools
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -68,62 +67,61 @@ def serve(config: Config, listener: socket.socket, announce: Callable[[], None])
 
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
     """
-    server: _AnnouncedServer | _AnnouncedWorkers
+    announcement = _Announcement(announce)
     if config.server.workers > 1:
         asyncio.run(build.house(config).close())  # what the workers cannot build is said once, and here
-        server = _AnnouncedWorkers(_settings(config, functools.partial(_in_worker, config)), [listener], announce)
-        server.run()
+        settings = _settings(config, functools.partial(_in_worker, config))
+        _AnnouncedWorkers(settings, [listener], announcement).run()
     else:
         application = _application(config)
-        server = _AnnouncedServer(_settings(config, lambda: application), announce)
-        server.run(sockets=[listener])
-    if server.exit is not None:
-        raise server.exit
+        _AnnouncedServer(_settings(config, lambda: application), announcement).run(sockets=[listener])
+    if announcement.exit is not None:
+        raise announcement.exit
+
+
+class _Announcement:
+    """Made once, by whoever serves and minds signals already."""
+
+    def __init__(self, announce: Callable[[], None]) -> None:
+        self._announce = announce
+        self.made = False
+        self.exit: SystemExit | None = None
+        """What it ended with where it could not be made; nothing should be served then."""
+
+    def make(self) -> None:
+        self.made = True
+        try:
+            self._announce()
+        except SystemExit as error:
+            self.exit = error
 
 
 class _AnnouncedServer(uvicorn.Server):
-    """Announced once it serves, and stops when told."""
-
-    def __init__(self, settings: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, settings: uvicorn.Config, announcement: _Announcement) -> None:
         super().__init__(settings)
-        self._announce = announce
-        self.exit: SystemExit | None = None
-        """What the announcement ended with, when it could not be made."""
+        self._announcement = announcement
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.should_exit:
-            return
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, self._announced)
-        finally:
-            self.should_exit = self.should_exit or self.exit is not None
-
-    def _announced(self) -> None:
-        try:
-            self._announce()
-        except SystemExit as error:
-            self.exit = error
+        if not self.should_exit:
+            await asyncio.to_thread(self._announcement.make)  # which has an event loop of its own
+            self.should_exit = self.should_exit or self._announcement.exit is not None
 
 
 class _AnnouncedWorkers(Multiprocess):
-    """Announced once all workers serve; this process minds their signals before it starts the first."""
-
-    def __init__(self, settings: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], None]) -> None:
+    def __init__(self, settings: uvicorn.Config, sockets: list[socket.socket], announcement: _Announcement) -> None:
         super().__init__(settings, sockets)
-        self._announce: Callable[[], None] | None = announce
-        self.exit: SystemExit | None = None
+        self._announcement = announcement
 
     def keep_subprocess_alive(self) -> None:
+        """Twice a second; the announcement is made when all workers serve."""
         super().keep_subprocess_alive()
-        if self._announce is None or self.should_exit.is_set() or not all(one.is_ready() for one in self.processes):
+        if self._announcement.made or self.should_exit.is_set():
             return
-        try:
-            self._announce()
-        except SystemExit as error:
-            self.exit = error
-            self.should_exit.set()
-        self._announce = None
+        if all(worker.is_ready() for worker in self.processes):
+            self._announcement.make()
+            if self._announcement.exit is not None:
+                self.should_exit.set()
 
 
 def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
@@ -158,7 +156,7 @@ def _in_worker(config: Config) -> ASGIApp:
 
 @contextmanager
 def draining(running: Running, seconds: float) -> Iterator[None]:
-    """SIGTERM first turns readiness off, and lets what runs finish for up to `seconds`; then the server stops.
+    """SIGTERM first turns readiness off; for up to `seconds` what runs finishes, and balancers are told. Then it stops.
 
     The listening socket stays open meanwhile: a balancer that has not noticed yet is still answered.
     """
@@ -167,14 +165,14 @@ def draining(running: Running, seconds: float) -> Iterator[None]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def finish(signum: int) -> None:
-        await running.until_idle(seconds)
+        await running.until_left(seconds)
         if callable(stop):
             stop(signum, None)
 
     def begin(signum: int) -> None:
         if running.draining:
             return
-        running.draining = True
+        running.drain(loop.time())
         tasks.add(loop.create_task(finish(signum)))
 
     def on_signal(signum: int, frame: FrameType | None) -> None:

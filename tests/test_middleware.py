@@ -333,7 +333,7 @@ async def test_path_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
 
 async def is_idle(running: Running) -> bool:
     """Whether waiting until nothing runs needs no waiting."""
-    waiting = asyncio.create_task(running.until_idle(3600))
+    waiting = asyncio.create_task(running.until_left(3600))
     await settle()
     idle = waiting.done()
     waiting.cancel()
@@ -363,11 +363,11 @@ async def test_idle(steps: str, expected: bool) -> None:
     assert expected == await is_idle(running)
 
 
-async def test_until_idle() -> None:
+async def test_until_left() -> None:
     """Waiting ends when the last one leaves."""
     running = Running()
     running.enter()
-    waiting = asyncio.create_task(running.until_idle(3600))
+    waiting = asyncio.create_task(running.until_left(3600))
     await settle()
     done_before = waiting.done()
     running.leave()
@@ -382,7 +382,7 @@ async def test_until_time_is_over() -> None:
     running = Running()
     running.enter()
     async with asyncio.timeout(GUARD):
-        await running.until_idle(0.01)
+        await running.until_left(0.01)
 
     assert not await is_idle(running)
 
