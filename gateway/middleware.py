@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import time
 import uuid
-from collections import deque
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -38,13 +38,13 @@ _STOPPING: Final = Overloaded("The gateway is stopping. Send the request again."
 class Running:
     """How many requests are being answered, and whether the process is about to stop.
 
-    Whoever asks for readiness again and again is a balancer. It must have been told that the process drains, and have
-    had the time to believe it, before the process stops listening; otherwise its next requests would be lost.
+    Whoever has asked for readiness of late is a balancer, and asks again. It must have been told that the process is
+    draining, and have had the time to believe it, before the process stops listening: else requests would be lost.
     """
 
     def __init__(self) -> None:
         self.draining = False
-        self._asked: deque[float] = deque(maxlen=2)
+        self._asked = -math.inf
         self._untold = 0
         self._told = asyncio.Event()
         self._told.set()
@@ -63,14 +63,14 @@ class Running:
 
     def asked(self, now: float) -> None:
         """Somebody is told whether the process is ready, in seconds of any clock."""
-        self._asked.append(now)
+        self._asked = now
         self._untold -= 1
         if self._untold <= 0:
             self._told.set()
 
     def drain(self, now: float) -> None:
         self.draining = True
-        if len(self._asked) == 2 and now - self._asked[-1] <= WATCHED_SECONDS:
+        if now - self._asked <= WATCHED_SECONDS:
             self._untold = TOLD
             self._told.clear()
 
