@@ -1,9 +1,10 @@
 """What happens above capacity: answers in time at one, two and three times the load that an upstream can take.
 
-    .venv/bin/python -m bench.overload [--seconds 10] [--deadline-ms 500]
+    .venv/bin/python -m bench.overload [--seconds 10] [--deadline-ms 500] [--slots 8]
 
 A real gateway process stands before a fake upstream that takes 50 ms a call and eight calls at a time: 160 requests a
-second. Requests come in an open loop, at even distances whatever became of the ones before, each with its deadline.
+second. It needs a machine that is idle: where processors are what there is too little of, it measures them instead.
+Requests come in an open loop, at even distances whatever became of the ones before, each with its deadline.
 `good` are those answered with vectors in time. It prints what came of them, and how long refusals took.
 """
 
@@ -14,6 +15,7 @@ import asyncio
 import json
 import pathlib
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,7 +27,6 @@ from tests.gateway_process import KEY, GatewayProcess
 
 LATENCY = 0.05
 SLOTS = 8
-CAPACITY = SLOTS / LATENCY
 
 
 @dataclass
@@ -90,10 +91,10 @@ async def load(gateway: GatewayProcess, rate: float, seconds: float, deadline: f
     return outcome
 
 
-def models(fake: FakeOpenAI) -> str:
+def models(fake: FakeOpenAI, slots: int = SLOTS) -> str:
     target = (
         f"provider: openai, model: text-embedding-3-small, base_url: '{fake.base_url}', api_key: {fake.api_key}, "
-        f"base64: true, max_concurrency: {SLOTS}"
+        f"base64: true, max_concurrency: {slots}"
     )
     return f"small: {{targets: [{{{target}}}]}}"
 
@@ -102,21 +103,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--deadline-ms", type=float, default=500.0)
+    parser.add_argument("--slots", type=int, default=SLOTS)
     given = parser.parse_args()
-    deadline = given.deadline_ms / 1000
+    deadline, capacity = given.deadline_ms / 1000, given.slots / LATENCY
     with tempfile.TemporaryDirectory() as folder, FakeOpenAI() as fake:
         fake.behave(mishaps.slow(LATENCY), times=None)
-        with GatewayProcess(pathlib.Path(folder), models(fake)) as gateway:
-            asyncio.run(load(gateway, CAPACITY / 2, 2.0, deadline))  # warm
+        with GatewayProcess(pathlib.Path(folder), models(fake, given.slots), python=[sys.executable]) as gateway:
+            asyncio.run(load(gateway, capacity / 2, 2.0, deadline))  # warm
             peak = 0.0
             print("  load  asked/s   good/s  of peak    200    503    504  503 in ms")
             for times in (0.5, 0.9, 1.0, 1.5, 2.0, 3.0):
-                outcome = asyncio.run(load(gateway, times * CAPACITY, given.seconds, deadline))
+                outcome = asyncio.run(load(gateway, times * capacity, given.seconds, deadline))
                 good = outcome.good / given.seconds
                 peak = max(peak, good)
                 counts = [outcome.statuses[status] for status in (200, 503, 504)]
                 print(
-                    f"{times:5.1f}x {times * CAPACITY:8.0f} {good:8.1f} {good / peak:8.0%} "
+                    f"{times:5.1f}x {times * capacity:8.0f} {good:8.1f} {good / peak:8.0%} "
                     f"{counts[0]:6} {counts[1]:6} {counts[2]:6} {outcome.median(503) * 1000:10.1f}"
                 )
 

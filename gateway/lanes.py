@@ -110,6 +110,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._ended: float | None = None
+        self._deviation = 0.0
         self._running = 0
         self._begun = 0.0
         """The sum of the times at which those that run began."""
@@ -122,9 +123,17 @@ class Pace:
         self._running -= 1
         self._begun = self._begun - began if self._running else 0.0
         held = now - began
-        self._ended = held if self._ended is None else self._ended + RECENT * (held - self._ended)
+        if self._ended is None:
+            self._ended = held
+        else:
+            self._deviation += RECENT * (abs(held - self._ended) - self._deviation)
+            self._ended += RECENT * (held - self._ended)
 
     def held(self, now: float) -> float:
         """Calls that run already longer than the last ones took tell of a service that has come to a halt."""
         age = now - self._begun / self._running if self._running else 0.0
         return max(self._ended or 0.0, age)
+
+    def needed(self, now: float) -> float:
+        """Seconds within which nearly all calls end: who is left less when it gets a slot would take it in vain."""
+        return self.held(now) + 2 * self._deviation

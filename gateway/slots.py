@@ -74,7 +74,7 @@ class Slots:
         loop = asyncio.get_running_loop()
         began = loop.time()
         wait = self._expected(lane, began)
-        latest = deadline - self._paces[lane].held(began)
+        latest = deadline - self._paces[lane].needed(began)
         if self._lanes.waiting(lane) >= MOST_WAITING:
             return Fault(FaultKind.NO_SLOT, "too many calls wait for a slot already", retry_after=wait or None)
         if began + wait >= latest:

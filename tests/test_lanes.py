@@ -183,6 +183,18 @@ def test_pace_of_a_halt() -> None:
     assert [10.0, 1.0] == pytest.approx([halted, pace.held(50.0)])
 
 
+def test_needed() -> None:
+    """Calls that differ from one another need more than their mean, and calls that are alike do not."""
+    alike, different = Pace(), Pace()
+    for place in range(100):
+        for pace, seconds in ((alike, 2.0), (different, 1.0 if place % 2 else 3.0)):
+            pace.begin(0.0)
+            pace.end(0.0, seconds)
+
+    assert 2.0 == pytest.approx(alike.needed(0.0))
+    assert 3.0 < different.needed(0.0) < 5.0
+
+
 def test_a_slow_call_is_forgotten() -> None:
     """A slow call is forgotten after some that are fast."""
     pace = Pace()

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import UnknownPath
-from gateway.middleware import RECORD, RequestFrame, Running, error_response
+from gateway.connection import CONNECTION, Connection
+from gateway.middleware import RECORD, TOLD, WATCHED_SECONDS, RequestFrame, Running, error_response
 from tests.fakes.clock import settle
 
 GUARD = 5.0
@@ -77,12 +78,14 @@ class Exchange:
     path: str = "/v1/embeddings"
     running: Running = field(default_factory=Running)
     sent: list[Message] = field(default_factory=list)
+    client: Connection = field(default_factory=Connection)
 
     async def __call__(self) -> Exchange:
         scope = {
             "type": "http",
             "method": "POST",
             "path": self.path,
+            CONNECTION: self.client,
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()],
         }
         await RequestFrame(self.app, self.running)(scope, self._receive, self._send)
@@ -255,6 +258,21 @@ async def test_stopping() -> None:
     )
 
 
+async def test_client_that_hung_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Work that ends because the client has gone is no answer, no error, and a 499 in the log."""
+    client = Connection()
+    exchange = Exchange(hanging)
+    exchange.client = client
+    task = asyncio.create_task(exchange())
+    await settle()
+    client.gone = True
+    task.cancel()
+    await task
+
+    assert [] == exchange.sent
+    assert [(499, None)] == [(line["status"], line.get("error")) for line in log_lines(caplog)]
+
+
 async def test_stopping_late() -> None:
     """A request that the server gives up gets no second answer."""
     exchange = await cancelled(Exchange(hanging_late))
@@ -385,6 +403,22 @@ async def test_until_time_is_over() -> None:
         await running.until_left(0.01)
 
     assert not await is_idle(running)
+
+
+@pytest.mark.parametrize(("ago", "waits"), [(None, False), (WATCHED_SECONDS + 1, False), (WATCHED_SECONDS, True)])
+async def test_balancers_are_told(ago: float | None, waits: bool) -> None:
+    """Where readiness was asked for of late, an idle process stops when it has told four times that it drains."""
+    running = Running()
+    if ago is not None:
+        running.asked(100.0 - ago)
+    running.drain(100.0)
+    left = [await is_idle(running)]
+    for _ in range(TOLD):
+        running.asked(101.0)
+        left.append(await is_idle(running))
+
+    assert [not waits] * TOLD + [True] == left
+    assert running.draining
 
 
 @pytest.mark.parametrize("app", [fine, mistaken, mistaken_late, left_alone])

@@ -267,7 +267,8 @@ async def test_in_vain(monkeypatch: pytest.MonkeyPatch, seconds: float, answered
     assert (None if answered else False) == got
     if not answered:
         assert refusal is not None
-        assert (NONE.message, pytest.approx(10.0, abs=0.1)) == (refusal.message, refusal.retry_after)
+        assert NONE.message == refusal.message
+        assert pytest.approx(10.0, abs=0.1) == refusal.retry_after
 
 
 async def test_each_ahead_counts(monkeypatch: pytest.MonkeyPatch) -> None:
