@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from starlette.routing import Router
@@ -16,20 +16,27 @@ from gateway import assembly, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
+from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
+from gateway.errors import StateUnavailable
 from gateway.house import House
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
 from gateway.logs import GATEWAY
 from gateway.metrics import Metrics
 from gateway.middleware import Running
+from gateway.reload import Provision
+from gateway.reloader import Reloader
+from gateway.replicas import Replicas
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
+from gateway.source import Source
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
@@ -37,19 +44,25 @@ from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
+from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
-def house(config: Config) -> House:
-    """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
+def house(config: Config, provision: Provision | None = None) -> House:
+    """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError.
+
+    Without a `provision` the configuration stays as it is.
+    """
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
     entrance.trusted(config, upstream)  # what is wrong with them is said before the state is opened
     kept, on_loss = store(config), config.state.on_loss
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
+    current = Current()
     made = House(
         store=kept,
         upstream=upstream,
@@ -59,11 +72,15 @@ def house(config: Config) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
-        current=Current(),
+        spaces=Spaces(kept),
+        replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
+        current=current,
+        reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
     )
-    made.current.sweep = made.sweep
-    made.current.generation = generation(made, config, None)
+    current.sweep = made.sweep
+    current.generation = generation(made, config, None)
+    metrics.watch(lambda: current.generation.gateway.target_states())
     return made
 
 
@@ -81,8 +98,9 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     if before is not None:
         former = zip(before.config.models, before.gateway.routes, strict=True)
         made = carry_over.carried(zip(config.models, made, strict=True), former)
+    house.replicas.mark(made)
     counters = {} if before is None else before.gateway.counters
-    serving = _gateway(made, counters, house.books.of(config.teams))
+    serving = _gateway(made, counters, house.books.of(config.teams), house.metrics)
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -95,10 +113,11 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         created=house.began,
     )
     guard = door.admin_guard
-    admin = Admin(house.store, guard, config.keys, config.teams.keys()) if guard.is_open else None
+    admin = Admin(house.store, guard, config, house.reloader.reload) if guard.is_open else None
+    targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, telemetry, config.server.cors_origins)
+    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins)
     return Generation(config, serving, door, app)
 
 
@@ -112,15 +131,15 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
 
     Whoever gives `upstream` closes it; the engines end with the process.
     """
-    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time))
+    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time), Metrics())
 
 
-def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books) -> Gateway:
+def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books, metrics: Metrics) -> Gateway:
     """`counters` are those that are there already."""
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: counters.get(route.tokenizer) or assembly.counter(route) for route in made},
-        dispatcher=Dispatcher(retry(), _loop_clock),
+        dispatcher=Dispatcher(retry(), _loop_clock, metrics),
         books=books,
         random=random.random,
     )
@@ -152,12 +171,23 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        async with _beside(house.state.run(), house.books.ledger.run(), house.books.limiter.run()):
+        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+        await canaries.look()  # what has drifted is not asked even once
+        with suppress(StateUnavailable):  # nor what is drained
+            await house.replicas.look()
+        counting = (house.books.ledger.run(), house.books.limiter.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run())
+        async with _beside(*work, canaries.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()
 
     return Router(default=house.current, lifespan=lifespan)
+
+
+def _canaries(house: House) -> Canaries:
+    interval = house.current.generation.config.server.canary_interval
+    return Canaries(lambda: house.current.generation.gateway, house.spaces, house.metrics, interval)
 
 
 @asynccontextmanager

@@ -11,6 +11,9 @@ from gateway.current import Current
 from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
+from gateway.reloader import Reloader
+from gateway.replicas import Replicas
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
@@ -30,7 +33,10 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    spaces: Spaces
+    replicas: Replicas
     current: Current
+    reloader: Reloader
     began: int
     """In seconds since the epoch."""
 

@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import UnknownPath
 from gateway.connection import CONNECTION, Connection
+from gateway.errors import UnknownPath
 from gateway.middleware import RECORD, TOLD, WATCHED_SECONDS, RequestFrame, Running, error_response
 from tests.fakes.clock import settle
 
