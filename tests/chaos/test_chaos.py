@@ -172,3 +172,10 @@ async def test_all_mixed(stage: Stage) -> None:
     await stage.check_nothing_left("mixed")
 
     assert 200 in statuses
+
+
+async def test_books(stage: Stage) -> None:
+    """After all of this what was taken from the budget is what was written down."""
+    await stage.begin()
+    await run(stage, "mixed", Habits())
+    await stage.check_books()
