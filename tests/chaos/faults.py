@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,6 +14,8 @@ from tests.fakes.mishaps import Reworked
 from tests.fakes.openai_replies import Answer, Reply
 from tests.fakes.openai_upstream import Behaviour, Exchange
 
+STYLES: Final = 5
+"""In which a 429 tells, or does not tell, when the next request will be taken."""
 DRIP_SECONDS: Final = 0.25
 """What a slow answer takes: longer than a good one, shorter than anyone's patience."""
 
@@ -73,14 +76,19 @@ async def _drip(exchange: Exchange, pieces: int, pause: float) -> None:
 
 
 def throttled(wait: float, style: int) -> Behaviour:
-    """A 429 that says in one of four ways how long to wait. https://platform.openai.com/docs/guides/rate-limits"""
-    hints: tuple[dict[str, str], ...] = (
-        {"retry-after": str(-int(-wait // 1))},
-        {"retry-after-ms": str(-int(-wait * 1000 // 1))},
-        {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{-int(-wait * 1000 // 1)}ms"},
-        {},
-    )
-    return mishaps.error(429, hints[style % len(hints)])
+    """A 429 that says in one of four ways how long to wait, or does not. All are rounded up, so none promises too much.
+
+    https://platform.openai.com/docs/guides/rate-limits
+    """
+    milliseconds = math.ceil(wait * 1000)
+    headers, words = (
+        ({"retry-after": str(math.ceil(wait))}, ""),
+        ({"retry-after-ms": str(milliseconds)}, ""),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{milliseconds}ms"}, ""),
+        ({}, f" Please try again in {milliseconds}ms."),
+        ({}, ""),
+    )[style % STYLES]
+    return mishaps.error(429, headers, message=f"Rate limit reached for requests per min (RPM).{words}")
 
 
 def cut_gzip() -> Behaviour:
@@ -120,7 +128,8 @@ def other_model() -> Behaviour:
 FAULTS: Final[Mapping[str, Callable[[], Behaviour]]] = {
     "throttled": lambda: throttled(0.1, 1),
     "throttled_reset": lambda: throttled(0.1, 2),
-    "throttled_unhinted": lambda: throttled(0.1, 3),
+    "throttled_in_words": lambda: throttled(0.1, 3),
+    "throttled_unhinted": lambda: throttled(0.1, 4),
     "broken": lambda: mishaps.error(500),
     "bad_gateway": lambda: mishaps.html(502),
     "unavailable": lambda: mishaps.error(503),

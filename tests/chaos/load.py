@@ -1,83 +1,50 @@
 """Many clients at once, which look at every answer: each vector has to be that of its text, each error an error.
 
-load = Load(Replicas([gateway.url], KEY), seed=7, server_seconds=4, model="small", targets={"first"})
-await load.run(callers=24, seconds=1.0)
-assert load.tally.faults == []
+    load = Load(Replicas([gateway.url], KEY), seed=7, server_seconds=4, model="small", targets={"first"})
+    tally = await load.run(24, 1.0, Habits())
+    assert tally.faults == []
+
+What they ask is the same whenever the seed is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import random
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 import numpy as np
 import openai
-import orjson
 
 from tests.chaos.asks import Ask, Habits, draw
+from tests.chaos.tally import Answer, Tally
 
-SLACK_SECONDS: Final = 2.0
+SLACK_SECONDS: Final = 4.0
 """How much later than its deadline an answer may come in: a machine that does much else takes its time."""
-ERRORS: Final[Mapping[int, set[str]]] = {
-    429: {"rate_limit_exceeded", "insufficient_quota"},
-    502: {"upstream_error"},
-    503: {"upstream_unavailable", "overloaded"},
-    504: {"upstream_timeout"},
-}
-"""All that a sound request may get instead of vectors, and the codes that say why."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What came of the requests."""
-
-    asked: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    hung_up: int = 0
-    asked_again: int = 0
-    """Requests that a balancer sent to another replica, because the first one had died."""
-    wrong: list[str] = field(default_factory=list)
-    """Vectors that are not those of their texts."""
-    lost: list[str] = field(default_factory=list)
-    """Requests without an answer, or with one past the deadline."""
-    odd: list[str] = field(default_factory=list)
-    """Answers that no client should see."""
-    errors: Counter[str] = field(default_factory=Counter)
-    """Messages, with how many requests got each."""
-    seconds: list[float] = field(default_factory=list)
-    """Of those with vectors."""
-    targets: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def faults(self) -> list[str]:
-        return [*self.wrong, *self.lost, *self.odd]
-
-    def percentile(self, percent: float) -> float:
-        """Seconds; 0 when there are none."""
-        return float(np.percentile(self.seconds, percent)) if self.seconds else 0.0
 
 
 class Replicas:
-    """Where the gateway is reached, one request here, the next one there, as a balancer does it."""
+    """Where the gateway is reached, one request here, the next one there, as a balancer does it.
+
+    `urls` are those in rotation, by their places.
+    """
 
     def __init__(self, urls: Iterable[str], key: str) -> None:
-        self.urls = list(urls)
+        self.urls = dict(enumerate(urls))
         self.key = key
         self._turns = itertools.count()
 
     def in_turn(self) -> list[str]:
-        first = next(self._turns) % len(self.urls)
-        return [*self.urls[first:], *self.urls[:first]]
+        urls = list(self.urls.values())
+        first = next(self._turns) % len(urls)
+        return [*urls[first:], *urls[:first]]
 
 
 class Load:
@@ -159,12 +126,11 @@ class Load:
         except (httpx.TransportError, openai.APIConnectionError) as error:
             tally.lost.append(f"{type(error).__name__}: {error}")
         else:
-            tally.statuses[answer.status] += 1
+            tally.add(ask, answer, self._targets)
             if answer.status == 200:
                 tally.seconds.append(time.monotonic() - began)
-            self._judge(ask, answer)
 
-    async def _answer(self, http: _Clients, ask: Ask) -> _Answer:
+    async def _answer(self, http: _Clients, ask: Ask) -> Answer:
         """From the first replica that is there; only the last one's death is the client's trouble."""
         *others, last = self._replicas.in_turn()
         for url in others:
@@ -173,7 +139,7 @@ class Load:
             self.tally.asked_again += 1
         return await self._answer_of(http, last, ask)
 
-    async def _answer_of(self, http: _Clients, url: str, ask: Ask) -> _Answer:
+    async def _answer_of(self, http: _Clients, url: str, ask: Ask) -> Answer:
         headers = {} if ask.seconds is None else {"x-request-timeout-ms": str(int(ask.seconds * 1000))}
         fields: dict[str, Any] = {"model": self.model, "input": ask.inputs}
         if ask.dimensions is not None:
@@ -183,58 +149,17 @@ class Load:
             try:
                 raw = await client.embeddings.with_raw_response.create(**fields, extra_headers=headers)
             except openai.APIStatusError as error:
-                return _Answer.of(error.response.status_code, error.response.headers, error.response.content)
+                return Answer.of(error.response.status_code, error.response.headers, error.response.content)
             vectors = [np.array(item.embedding, "<f4").tobytes() for item in raw.parse().data]
-            return _Answer(raw.status_code, raw.headers, raw.http_response.json(), vectors)
+            return Answer(raw.status_code, raw.headers, raw.http_response.json(), vectors)
         headers["authorization"] = f"Bearer {self._replicas.key}"
         answer = await http.plain.post(
             f"{url}/embeddings", json={**fields, "encoding_format": ask.wants}, headers=headers
         )
-        return _Answer.of(answer.status_code, answer.headers, answer.content)
-
-    def _judge(self, ask: Ask, answer: _Answer) -> None:
-        if answer.status != 200:
-            self._judge_error(answer)
-            return
-        told = answer.headers.get("x-embedding-target", "").split(", ")
-        self.tally.targets.update(told)
-        if not told or not set(told) <= self._targets:
-            self.tally.odd.append(f"x-embedding-target: {told}")
-        if [item.get("index") for item in answer.body["data"]] != list(range(len(ask.texts))):
-            self.tally.odd.append("the answer's indexes are not those of the inputs")
-        if answer.vectors != ask.expected:
-            self.tally.wrong.append(f"{len(ask.texts)} inputs, {ask.wants}, dimensions {ask.dimensions}, by {told}")
-
-    def _judge_error(self, answer: _Answer) -> None:
-        error = answer.body.get("error", {})
-        self.tally.errors[f"{answer.status} {error.get('message')}"] += 1
-        sound = set(error) == {"message", "type", "param", "code"} and error["code"] in ERRORS.get(answer.status, ())
-        if not sound or "x-request-id" not in answer.headers:
-            self.tally.odd.append(f"{answer.status} {answer.body}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: Any = field(repr=False)
-    vectors: list[bytes] = field(default_factory=list, repr=False)
-
-    @classmethod
-    def of(cls, status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:
-        try:
-            body = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return cls(status, headers, {"error": {"message": "no JSON"}})
-        vectors = [_vector(item["embedding"]) for item in body["data"]] if status == 200 else []
-        return cls(status, headers, body, vectors)
+        return Answer.of(answer.status_code, answer.headers, answer.content)
 
 
 @dataclass(frozen=True, slots=True)
 class _Clients:
     plain: httpx.AsyncClient
     sdk: openai.DefaultAsyncHttpxClient
-
-
-def _vector(embedding: str | list[float]) -> bytes:
-    return base64.b64decode(embedding) if isinstance(embedding, str) else np.array(embedding, "<f4").tobytes()

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from tests.chaos.faults import FAULTS, even
 from tests.chaos.plan import WELL, Latency, Plan
 
-Event = Literal["kill replicas", "restart redis"]
+Event = Literal["kill replicas", "roll replicas", "restart redis"]
 
 NOT_FOUND_OUT: Final = ("other_model",)
 """Faults that only a canary can tell: without one they are wrong vectors, and no phase has them."""
@@ -33,7 +33,10 @@ MIXED: Final = _faults(*(name for name in FAULTS if name not in NOT_FOUND_OUT), 
 PHASES: Final = (
     Phase("calm", Plan(latency=Latency(0.01, sigma=0.5))),
     Phase("storm of 429, true hints", Plan(rate=15)),
-    Phase("429 to half of all", _faults("throttled", "throttled_reset", "throttled_unhinted", share=0.5)),
+    Phase(
+        "429 to half of all",
+        _faults("throttled", "throttled_reset", "throttled_in_words", "throttled_unhinted", share=0.5),
+    ),
     Phase("burst of 5xx at one", _faults("broken", "bad_gateway", "unavailable", "overloaded", share=1.0), WELL),
     Phase("5xx to half of all", _faults("broken", "bad_gateway", "unavailable", "overloaded", share=0.5)),
     Phase("slow, with spikes", Plan(latency=Latency(0.1, sigma=1.0, spike=1.5, share=0.05))),
@@ -49,6 +52,7 @@ PHASES: Final = (
     Phase("malformed answers", _faults("html_200", "empty_200", "cut_json", "cut_gzip", "bad_base64", share=0.4)),
     Phase("one dead", Plan(listening=False), WELL),
     Phase("both dead", Plan(listening=False)),
+    Phase("replicas stopped and started in turn", event="roll replicas"),
     Phase("replicas killed and restarted", event="kill replicas"),
     Phase("Redis restarted", event="restart redis"),
     Phase("all mixed", MIXED),

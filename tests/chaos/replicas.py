@@ -28,6 +28,8 @@ TRACES: Final = re.compile(r"Traceback|Exception ignored|was never (awaited|retr
 PAUSE: Final = 3.0
 """Seconds between one blow and the next."""
 RELOAD_SECONDS: Final = 20.0
+LOOKS_SECONDS: Final = 0.5
+"""Between a balancer's looks at whether a replica is ready."""
 
 
 class Fleet:
@@ -41,6 +43,7 @@ class Fleet:
         self.replicas = Replicas([gateway.url for gateway in gateways], KEY)
         self.traces: list[str] = []
         self.kills = 0
+        self.rolled = 0
         self.reloads = 0
         self.not_reloaded: list[str] = []
         """Configurations that were not taken although they are good, or taken although they are bad."""
@@ -72,6 +75,19 @@ class Fleet:
             await asyncio.sleep(1.0)
             await asyncio.to_thread(self._restart, place)
 
+    async def roll(self, end: float) -> None:
+        """Each in turn is told to stop, leaves the rotation once a balancer has seen that, and is started anew."""
+        while not await _over(end, PAUSE):
+            place = self.rolled % len(self.gateways)
+            self.rolled += 1
+            self.gateways[place].terminate()
+            async with self._client() as http:
+                while await _is_ready(http, self.gateways[place]):  # noqa: ASYNC110 (another process sets no event here)
+                    await asyncio.sleep(LOOKS_SECONDS)
+            del self.replicas.urls[place]
+            await asyncio.to_thread(self.gateways[place].wait, 60)
+            await asyncio.to_thread(self._restart, place)
+
     def _restart(self, place: int) -> None:
         gateway = self.gateways[place]
         self._note(gateway)
@@ -99,12 +115,23 @@ class Fleet:
             gateway.config.write_text(text.replace("space: chaos\n", changed, 1))
             os.kill(gateway.pid, signal.SIGHUP)
         await asyncio.sleep(PAUSE)
-        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=SERVER_SECONDS) as http:  # noqa: S501 (no TLS here)
+        async with self._client() as http:
             for gateway, text in zip(self.gateways, self._files, strict=True):
-                answer = await http.get(f"{gateway.url}/models", headers={"authorization": f"Bearer {KEY}"})
+                answer = await http.get(f"{gateway.url}/models")
                 if (alias in answer.text) is not good:
                     self.not_reloaded.append(alias)
                 gateway.config.write_text(text)
+
+    def _client(self) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {KEY}"}
+        return httpx.AsyncClient(verify=False, trust_env=False, timeout=SERVER_SECONDS, headers=headers)  # noqa: S501 (no TLS here)
+
+
+async def _is_ready(http: httpx.AsyncClient, gateway: GatewayProcess) -> bool:
+    try:
+        return (await http.get(f"{gateway.root_url}/health/ready")).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def _over(end: float, pause: float) -> bool:

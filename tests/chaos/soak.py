@@ -18,17 +18,18 @@ from dataclasses import dataclass
 import click
 
 from tests.chaos.asks import Habits
-from tests.chaos.load import Load, Tally
+from tests.chaos.load import Load
 from tests.chaos.phases import PHASES, Phase
 from tests.chaos.replicas import SERVER_SECONDS, Fleet, fleet
 from tests.chaos.stage import MODEL
+from tests.chaos.tally import Tally
 from tests.chaos.upstream import ChaosUpstream
 
 NAMES = ("first", "second")
 FAULTY = 0.7
 """Part of a phase in which the faults last; in the rest of it everything is well, and has to become so."""
 HEADINGS = (
-    *("phase", "requests", "200", "errors", "hung up", "wrong", "lost", "odd"),
+    *("phase", "requests", "200", "errors", "hung up", "sent again", "wrong", "lost", "odd"),
     *("well after, s", "first asked again after, s", "p50, ms", "p99, ms", "MiB", "descriptors"),
 )
 
@@ -37,7 +38,7 @@ HEADINGS = (
 class Row:
     """Of one phase. Of the time afterwards, only what must never happen counts into it."""
 
-    name: str
+    phase: Phase
     tally: Tally
     afterwards: Sequence[Tally]
     well: float
@@ -51,11 +52,12 @@ class Row:
     def cells(self) -> list[str]:
         errors = Counter({status: count for status, count in self.tally.statuses.items() if status != 200})
         return [
-            self.name,
+            self.phase.name,
             str(self.tally.asked),
             str(self.tally.statuses[200]),
             ", ".join(f"{count}×{status}" for status, count in sorted(errors.items())) or "–",
             str(self.tally.hung_up),
+            str(self.tally.asked_again),
             *(str(len(self.all(name))) for name in ("wrong", "lost", "odd")),
             f"{self.well:.1f}",
             f"{self.first_back:.1f}",
@@ -78,7 +80,11 @@ class Soak:
         self._upstream.plan("first", phase.first)
         self._upstream.plan("second", phase.second or phase.first)
         end = asyncio.get_running_loop().time() + FAULTY * seconds
-        blows = {"kill replicas": self._fleet.kill_in_turn, "restart redis": self._fleet.restart_redis}
+        blows = {
+            "kill replicas": self._fleet.kill_in_turn,
+            "roll replicas": self._fleet.roll,
+            "restart redis": self._fleet.restart_redis,
+        }
         blow = self._fleet.reload if phase.event is None else blows[phase.event]
         tally, _ = await asyncio.gather(
             self._load().run(self._callers, FAULTY * seconds, Habits(), self._pause), blow(end)
@@ -91,7 +97,7 @@ class Soak:
             load.run(self._callers, (1 - FAULTY) * seconds, Habits(), self._pause),
         )
         afterwards = (probe.tally, probe_of_first.tally, rest)
-        return Row(phase.name, tally, afterwards, well, first_back, before, self._fleet.resources())
+        return Row(phase, tally, afterwards, well, first_back, before, self._fleet.resources())
 
     def _load(self) -> Load:
         self._seed += 1_000
@@ -120,6 +126,12 @@ async def soak(minutes: float, callers: int, pause: float, seed: int) -> bool:
         broken_rules = [rule for name in NAMES for rule in upstream.counts(name).broken_rules]
         _print_summary(rows, gateways, time.monotonic() - began)
     bad = [line for row in rows for name in ("wrong", "lost", "odd") for line in row.all(name)]
+    bad += [
+        "sent again, although its replica had only been told to stop"
+        for row in rows
+        if row.phase.event == "roll replicas"
+        for _ in range(row.tally.asked_again)
+    ]
     bad += [*gateways.traces, *gateways.not_reloaded, *broken_rules]
     for line, count in Counter(bad).most_common(20):
         print(f"{count} × {line}")
@@ -137,8 +149,8 @@ def _print_summary(rows: Sequence[Row], gateways: Fleet, seconds: float) -> None
         f"\nIn {seconds / 60:.1f} minutes {sum(tally.asked for tally in tallies)} requests, "
         f"{sum(tally.statuses[200] for tally in tallies)} of them with their vectors; "
         f"{sum(len(row.all('wrong')) for row in rows)} wrong, {sum(len(row.all('lost')) for row in rows)} lost; "
-        f"{gateways.kills} replicas killed, {sum(tally.asked_again for tally in tallies)} requests sent to the other "
-        f"one; {reloads}."
+        f"{gateways.rolled} replicas stopped, {gateways.kills} killed, {sum(tally.asked_again for tally in tallies)} "
+        f"requests sent again, to the other one; {reloads}."
     )
 
 

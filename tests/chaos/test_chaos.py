@@ -14,14 +14,14 @@ from tests.chaos import certificates
 from tests.chaos.asks import PATIENT, Habits
 from tests.chaos.faults import FAULTS, even
 from tests.chaos.plan import Latency, Plan
-from tests.chaos.stage import NAMES, SECURE, Stage, gateway_of
+from tests.chaos.stage import NAMES, SECURE, TRY_SECONDS, Stage, gateway_of
 from tests.chaos.upstream import ChaosUpstream
 
-CALLERS = 16
+CALLERS = 8
 SECONDS = 0.5
 PAUSE = 0.03
 CLASSES = {
-    "throttled": ("throttled", "throttled_reset", "throttled_unhinted"),
+    "throttled": ("throttled", "throttled_reset", "throttled_in_words", "throttled_unhinted"),
     "5xx": ("broken", "bad_gateway", "unavailable", "overloaded"),
     "reset": ("reset_unanswered", "closed_unanswered", "reset_amid", "closed_amid"),
     "hung": ("never_answers", "never_finishes", "endless_drip"),
@@ -73,7 +73,8 @@ async def run(stage: Stage, model: str, habits: Habits, callers: int = CALLERS) 
 
 async def test_the_clients_look(stage: Stage) -> None:
     """Vectors of another model, which the gateway itself cannot tell, are wrong in the eyes of these clients."""
-    stage.upstream.plan("first", Plan({"other_model": 1.0}))
+    for target in ("first", "second"):
+        stage.upstream.plan(target, Plan({"other_model": 1.0}))
     tally = await stage.load("looking").run(4, 0.2, PATIENT)
 
     assert 0 < len(tally.wrong) == tally.statuses[200]
@@ -114,7 +115,7 @@ async def test_harmless(stage: Stage) -> None:
 async def test_latency(stage: Stage) -> None:
     """Answers that take their time, some of them far too long, cost nobody a vector."""
     await stage.begin()
-    stage.upstream.plan("first", Plan(latency=Latency(0.02, sigma=1.0, spike=2.0, share=0.05)))
+    stage.upstream.plan("first", Plan(latency=Latency(0.02, sigma=1.0, spike=2 * TRY_SECONDS, share=0.05)))
     stage.upstream.plan("second", Plan(latency=Latency(0.02, sigma=0.5)))
     statuses = await run(stage, "latency", PATIENT)
     await run(stage, "latency", Habits())
@@ -142,7 +143,7 @@ async def test_nobody_there(stage: Stage) -> None:
     stage.upstream.plan("first", Plan(listening=False))
     one = await run(stage, "nobody-there", PATIENT)
     stage.upstream.plan("second", Plan(listening=False))
-    none = await run(stage, "nobody-there", PATIENT, callers=8)
+    none = await run(stage, "nobody-there", PATIENT, callers=4)
     await stage.recover("nobody-there", by="first")
     await stage.check_nothing_left("nobody-there")
 
