@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gateway.admin import Admin
 from gateway.endpoints import Endpoints
@@ -51,12 +51,8 @@ def application(
     admin: Admin | None,
     telemetry: Telemetry | None,
     cors_origins: Sequence[str],
-    lifespan: Lifespan[Starlette],
 ) -> Starlette:
-    """`lifespan` is entered before the first request and left after the last.
-
-    Without `admin` there is no /admin, without `telemetry` no /metrics.
-    """
+    """Without `admin` there is no /admin, without `telemetry` no /metrics."""
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
@@ -72,7 +68,6 @@ def application(
         routes=routes(endpoints, admin, telemetry),
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
-        lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirected POST loses its body with many clients
     return app
@@ -107,6 +102,8 @@ def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | Non
             ("PATCH", "/admin/keys/{key_id:path}", admin.change_key),
             ("DELETE", "/admin/keys/{key_id:path}", admin.revoke_key),
             ("GET", "/admin/usage", admin.usage),
+            ("GET", "/admin/config", admin.config),
+            ("POST", "/admin/reload", admin.reload),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 

@@ -114,6 +114,7 @@ class ModelConfig:
     """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]
     rates: Rates
+    hedge: bool
     targets: tuple[TargetConfig, ...]
 
 
