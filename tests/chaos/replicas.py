@@ -47,6 +47,7 @@ class Fleet:
         self.reloads = 0
         self.not_reloaded: list[str] = []
         """Configurations that were not taken although they are good, or taken although they are bad."""
+        self._next_reload = 0.0
         self._files = [gateway.config.read_text() for gateway in gateways]
 
     @property
@@ -104,7 +105,9 @@ class Fleet:
 
     async def reload(self, end: float) -> None:
         """A good file and a bad one in turn, by SIGHUP, where the gateway listens to that."""
-        while self.can_reload and not await _over(end, RELOAD_SECONDS):
+        loop = asyncio.get_running_loop()
+        while self.can_reload and not await _over(end, self._next_reload - loop.time()):
+            self._next_reload = loop.time() + RELOAD_SECONDS
             self.reloads += 1
             await self._reload(f"reloaded-{self.reloads}", good=self.reloads % 2 == 1)
 
