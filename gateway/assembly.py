@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway import adapters, tokens
+from gateway import adapters, recipe, tokens
 from gateway.backends import Remote
 from gateway.config import ModelConfig, TargetConfig
 from gateway.engines import Engines, Key, key_of
@@ -63,6 +63,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         client_extra=model.client_extra,
         owned=frozenset(owned),
         rates=model.rates,
+        canary=model.canary,
         hedge=model.hedge,
     )
 
@@ -131,6 +132,7 @@ def _target(target: TargetConfig, model: ModelConfig, backend: Backend) -> Targe
         weight=target.weight,
         timeout=target.timeout,
         extra_body=target.extra_body,
+        mark=recipe.mark(target),
     )
 
 

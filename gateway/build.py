@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from starlette.routing import Router
@@ -16,11 +16,13 @@ from gateway import assembly, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
+from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
+from gateway.errors import StateUnavailable
 from gateway.house import House
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
@@ -29,10 +31,12 @@ from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.reload import Provision
 from gateway.reloader import Reloader
+from gateway.replicas import Replicas
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.source import Source
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedStore
@@ -40,9 +44,11 @@ from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
+from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
@@ -66,6 +72,8 @@ def house(config: Config, provision: Provision | None = None) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
+        spaces=Spaces(kept),
+        replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -90,6 +98,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     if before is not None:
         former = zip(before.config.models, before.gateway.routes, strict=True)
         made = carry_over.carried(zip(config.models, made, strict=True), former)
+    house.replicas.mark(made)
     counters = {} if before is None else before.gateway.counters
     serving = _gateway(made, counters, house.books.of(config.teams), house.metrics)
     endpoints = Endpoints(
@@ -105,9 +114,10 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     )
     guard = door.admin_guard
     admin = Admin(house.store, guard, config, house.reloader.reload) if guard.is_open else None
+    targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, telemetry, config.server.cors_origins)
+    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins)
     return Generation(config, serving, door, app)
 
 
@@ -161,13 +171,23 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        work = (house.state.run(), house.books.ledger.run(), house.books.limiter.run(), house.reloader.watch())
-        async with _beside(*work):
+        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+        await canaries.look()  # what has drifted is not asked even once
+        with suppress(StateUnavailable):  # nor what is drained
+            await house.replicas.look()
+        counting = (house.books.ledger.run(), house.books.limiter.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run())
+        async with _beside(*work, canaries.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()
 
     return Router(default=house.current, lifespan=lifespan)
+
+
+def _canaries(house: House) -> Canaries:
+    interval = house.current.generation.config.server.canary_interval
+    return Canaries(lambda: house.current.generation.gateway, house.spaces, house.metrics, interval)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from gateway.auth import Caller
 from gateway.commands.common import FILE, config_option, fail, found, load, read, with_store
 from gateway.commands.keys import keys_group
 from gateway.commands.probe import probe
+from gateway.commands.space import space_group
 from gateway.commands.usage import usage
 from gateway.config import UNSHARED, Config
 from gateway.errors import GatewayError
@@ -127,4 +128,5 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
 
 main.add_command(probe)
 main.add_command(keys_group)
+main.add_command(space_group)
 main.add_command(usage)

@@ -12,6 +12,8 @@ from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.reloader import Reloader
+from gateway.replicas import Replicas
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
@@ -31,6 +33,8 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    spaces: Spaces
+    replicas: Replicas
     current: Current
     reloader: Reloader
     began: int
