@@ -166,9 +166,3 @@ FAULTS: Final[Mapping[str, Callable[[], Behaviour]]] = {
     "cut_gzip": cut_gzip,
     "other_model": other_model,
 }
-
-
-def even(*names: str, share: float = 1.0) -> dict[str, float]:
-    """Each of the faults alike often, all together with this probability."""
-    assert set(names) <= set(FAULTS)
-    return dict.fromkeys(names, share / len(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tests.chaos.faults import FAULTS, even
+from tests.chaos.faults import FAULTS
 from tests.chaos.plan import WELL, Latency, Plan
 
 Event = Literal["kill replicas", "roll replicas", "restart redis"]
@@ -25,7 +25,7 @@ class Phase:
 
 
 def _faults(*names: str, share: float) -> Plan:
-    return Plan(even(*names, share=share), Latency(0.01, sigma=0.5))
+    return Plan(names, share, Latency(0.01, sigma=0.5))
 
 
 MIXED: Final = _faults(*(name for name in FAULTS if name not in NOT_FOUND_OUT), share=0.3)

@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import math
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 
@@ -28,9 +28,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`faults` are names of `faults.FAULTS`, each with its probability; what remains to 1 is answered rightly."""
+    """`faults` are names of `faults.FAULTS`, which take turns; `share` is how many of the requests meet one."""
 
-    faults: Mapping[str, float] = field(default_factory=dict)
+    faults: Sequence[str] = ()
+    share: float = 1.0
     latency: Latency = Latency()
     rate: float | None = None
     """Requests a second; more are refused with a 429 that says truly when the next one will be taken."""
@@ -38,14 +39,6 @@ class Plan:
     """False: its port refuses connections, and those that were open break."""
     expired: bool = False
     """Whether its certificate is a day too old, where it speaks TLS."""
-
-    def fault(self, fate: random.Random) -> str | None:
-        left = fate.random()
-        for name, probability in self.faults.items():
-            left -= probability
-            if left < 0:
-                return name
-        return None
 
     def packed(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -52,6 +52,7 @@ class _Server:
         self.counts = Counts()
         self.port = 0
         self._plan = WELL
+        self._turns = itertools.cycle(WELL.faults)
         self._fates = Fates(seed)
         self._seed = seed
         self._certificates = certificates
@@ -63,7 +64,7 @@ class _Server:
 
     async def follow(self, plan: Plan) -> None:
         moved = (plan.listening, plan.expired) != (self._plan.listening, self._plan.expired)
-        self._plan, self._fates = plan, Fates(self._seed)
+        self._plan, self._fates, self._turns = plan, Fates(self._seed), itertools.cycle(plan.faults)
         self._news.set()
         self._news = asyncio.Event()
         if moved or self._listener is None:
@@ -124,7 +125,7 @@ class _Server:
             await throttled(wait, next(self._styles))(exchange)
             return
         fate = self._fates.of(exchange.request.raw)
-        fault = plan.fault(fate)
+        fault = next(self._turns) if plan.faults and fate.random() < plan.share else None
         with contextlib.suppress(TimeoutError):  # whoever waits when another plan comes need not wait any more
             await asyncio.wait_for(self._news.wait(), plan.latency.draw(fate))
         if fault is None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos import certificates
 from tests.chaos.asks import PATIENT, Habits
-from tests.chaos.faults import FAULTS, even
+from tests.chaos.faults import FAULTS
 from tests.chaos.plan import Latency, Plan
 from tests.chaos.stage import NAMES, SECURE, TRY_SECONDS, Stage, gateway_of
 from tests.chaos.upstream import ChaosUpstream
@@ -74,7 +74,7 @@ async def run(stage: Stage, model: str, habits: Habits, callers: int = CALLERS) 
 async def test_the_clients_look(stage: Stage) -> None:
     """Vectors of another model, which the gateway itself cannot tell, are wrong in the eyes of these clients."""
     for target in ("first", "second"):
-        stage.upstream.plan(target, Plan({"other_model": 1.0}))
+        stage.upstream.plan(target, Plan(["other_model"]))
     tally = await stage.load("looking").run(4, 0.2, PATIENT)
 
     assert 0 < len(tally.wrong) == tally.statuses[200]
@@ -84,10 +84,10 @@ async def test_the_clients_look(stage: Stage) -> None:
 async def test_fault(stage: Stage, name: str) -> None:
     """One sick target costs nobody a vector; two cost clear errors, and no wrong vector; then all is as before."""
     await stage.begin()
-    stage.upstream.plan("first", Plan(even(*CLASSES[name])))
+    stage.upstream.plan("first", Plan(CLASSES[name]))
     one_sick = await run(stage, name, PATIENT)
     for target in ("first", "second"):
-        stage.upstream.plan(target, Plan(even(*CLASSES[name], share=0.3)))
+        stage.upstream.plan(target, Plan(CLASSES[name], share=0.3))
     both_sick = await run(stage, name, Habits())
     befallen = stage.upstream.counts("first").befallen + stage.upstream.counts("second").befallen
     await stage.recover(name)
@@ -102,7 +102,7 @@ async def test_harmless(stage: Stage) -> None:
     """What every client has to cope with costs nobody a vector, even where both targets do it all the time."""
     await stage.begin()
     for target in ("first", "second"):
-        stage.upstream.plan(target, Plan(even(*HARMLESS)))
+        stage.upstream.plan(target, Plan(HARMLESS))
     statuses = await run(stage, "harmless", PATIENT)
     befallen = stage.upstream.counts("first").befallen
     await stage.recover("harmless")
@@ -167,7 +167,7 @@ async def test_all_mixed(stage: Stage) -> None:
     """Every fault at once at both targets, under clients who hang up: right vectors, or clear errors in time."""
     await stage.begin()
     for target in ("first", "second"):
-        stage.upstream.plan(target, Plan(even(*MIXED, share=0.6), Latency(0.01, sigma=1.0)))
+        stage.upstream.plan(target, Plan(MIXED, 0.6, Latency(0.01, sigma=1.0)))
     statuses = await run(stage, "mixed", Habits(leaves=0.2), callers=2 * CALLERS)
     await stage.recover("mixed")
     await stage.check_nothing_left("mixed")

@@ -1,7 +1,7 @@
 """Fake OpenAIs in a process of their own that fail as they are told to, while they run.
 
     with ChaosUpstream(seed=7, names=["first", "second"]) as upstream:
-        upstream.plan("first", Plan(faults={"reset_amid": 0.5}))
+        upstream.plan("first", Plan(["reset_amid"], share=0.5))
         ...
         assert upstream.counts("first").befallen["reset_amid"] > 0
 
