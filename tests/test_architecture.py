@@ -24,12 +24,14 @@ GATEWAY_ORDER = [
         "together",
         "logs",
         "health",
+        "exchange_faults",
+        "trust",
     },
-    {"addresses", "signatures"},
-    {"inputs", "dimensions", "credential_shape", "failures"},
-    {"wire"},
-    {"answers", "model_shape", "allowances"},
-    {"access_shape", "identity_shape"},
+    {"addresses", "signatures", "destination", "compression"},
+    {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
+    {"wire", "connection"},
+    {"answers", "model_shape", "allowances", "ways"},
+    {"access_shape", "identity_shape", "pool"},
     {"schema"},
     {"auth"},
     {"claims", "minted"},
@@ -94,13 +96,15 @@ PROVIDERS_ORDER = [
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
+    "certifi": {"gateway.trust"},
     "click": {
         "gateway.cli",
         *(f"gateway.commands.{room}" for room in ("common", "granting", "keys", "probe", "usage")),
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
-    "httpx": {"gateway.upstream"},
+    "httptools": {"gateway.answer_bytes"},
+    "idna": {"gateway.destination"},
     "jwt": {"gateway.signatures", "providers.token_grants"},
     "numpy": {
         "gateway.contract",
@@ -145,6 +149,7 @@ PURE = {
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
         *("routing", "planning", "contract", "policy"),
+        *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
