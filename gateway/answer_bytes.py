@@ -29,18 +29,17 @@ class AnswerBytes:
     """
 
     __slots__ = (
-        *("outcome", "reusable", "untouched", "room", "_most", "_parser", "_headers", "_status", "_in_body"),
+        *("outcome", "_keep", "untouched", "room", "_most", "_parser", "_headers", "_status", "_in_body"),
         *("_length", "_until_end", "_chunks", "_total", "_framing", "_whole", "_filled"),
     )
 
     def __init__(self, most: int) -> None:
         self.outcome: Response | Fault | None = None
-        self.reusable = False
-        """Whether the connection may carry another request; only meant once there is an outcome."""
         self.untouched = True
         """Whether not a byte has come yet."""
         self.room: memoryview | None = None
         self._most = most
+        self._keep = False
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._status = 0
@@ -53,6 +52,11 @@ class AnswerBytes:
         self._whole = bytearray()
         self._filled = 0
 
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may carry another request: a whole answer has come, and nothing behind it."""
+        return self._keep and isinstance(self.outcome, Response)
+
     def feed(self, data: memoryview | bytes) -> None:
         self.untouched = False
         parser, before = self._parser, self._total
@@ -61,7 +65,7 @@ class AnswerBytes:
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.reusable = False
+            self._keep = False
             self._finish(NOT_HTTP)
         if self.outcome is not None:
             return
@@ -78,14 +82,14 @@ class AnswerBytes:
         if self._filled < length:
             self.room = memoryview(self._whole)[self._filled :]
             return
-        self.reusable = self.reusable and self._filled == length
+        self._keep = self._keep and self._filled == length
         with memoryview(self._whole) as whole:
             self._deliver(bytes(whole[:length]))
 
     def end(self) -> None:
         """The other side has closed its direction: the end of an answer that names no length."""
         if self._until_end and self.outcome is None:
-            self.reusable = False
+            self._keep = False
             self._deliver(b"".join(self._chunks))
         self._finish(CLOSED_EARLY)
 
@@ -96,7 +100,7 @@ class AnswerBytes:
     # ── what httptools calls ──────────────────────────────────────────────────────────────────────────────────────
 
     def on_message_begin(self) -> None:
-        self.reusable = False  # if another one has been whole already, this is more than was asked for
+        self._keep = False  # if another one has been whole already, this is more than was asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or self.outcome is not None:
@@ -118,19 +122,19 @@ class AnswerBytes:
         self._in_body = True
         keep = parser.should_keep_alive()
         if status in _BODILESS:
-            self.reusable = keep and length is None and coding is None  # the parser would wait for a body
+            self._keep = keep and length is None and coding is None  # the parser would wait for a body
             self._deliver(b"")
         elif coding is not None:
             if coding.lower() != "chunked" or length is not None:
                 self._finish(NOT_HTTP)
-            self.reusable = keep and parser.get_http_version() == "1.1"
+            self._keep = keep and parser.get_http_version() == "1.1"
         elif length is None:
             self._until_end = True
         elif int(length) > self._most:  # the parser has seen to it that it is a number
             self._finish(TOO_LARGE)
         else:
             self._length = int(length)
-            self.reusable = keep
+            self._keep = keep
 
     def on_body(self, data: bytes) -> None:
         if self.outcome is None:
@@ -167,7 +171,6 @@ class AnswerBytes:
         """The first outcome counts. The parser and this hold each other, which would keep both until a collection."""
         if self.outcome is None:
             self.outcome = outcome
-            self.reusable = self.reusable and isinstance(outcome, Response)
         self.room = self._parser = None
         self._chunks = []
 
