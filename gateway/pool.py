@@ -30,6 +30,7 @@ class Pool:
         self._all_closed = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._retired = False
+        self._closed = False
 
     @property
     def size(self) -> int:
@@ -54,9 +55,9 @@ class Pool:
         kept = self._kept(where.origin)
         if kept is not None:
             outcome = await kept.exchange(head, request.body, deadline, most)
-            if outcome is not None:
+            if outcome is not None or self._closed:
                 self._keep(where.origin, kept)
-                return outcome
+                return outcome or CLOSED_EARLY
         made = await self._made(where.origin, deadline)
         if isinstance(made, Fault):
             return made
@@ -77,6 +78,7 @@ class Pool:
     async def close(self) -> None:
         """Closes all, also under requests that wait; returns when the event loop has let go of every connection."""
         self.retire()
+        self._closed = True
         for connection in list(self._open):
             connection.abort()
         if self._open:
@@ -131,6 +133,9 @@ class Pool:
             if not time.expired():
                 return NOT_CONNECTED
             return TIMED_OUT if deadline <= connect_by else SLOWLY_CONNECTED
+        if self._closed:
+            connection.abort()
+            return NOT_CONNECTED
         self._open.add(connection)
         return connection
 

@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from gateway import build, logs
+from gateway import build, logs, memory
 from gateway.assembly import BuildError
 from gateway.config import Config
 from gateway.middleware import Running
@@ -95,6 +95,7 @@ def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Confi
 
 
 def _application(config: Config) -> Starlette:
+    memory.keep_large_blocks()
     house = build.house(config)
     return build.web(house, draining(house.running, config.server.drain / 2))
 

@@ -26,6 +26,7 @@ GATEWAY_ORDER = [
         "health",
         "exchange_faults",
         "trust",
+        "memory",
     },
     {"addresses", "signatures", "destination", "compression"},
     {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
