@@ -39,23 +39,34 @@ class ScriptedServer:
         self.accepted = 0
         self.requests = 0
         self._scripts = scripts
+        self._open: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[ScriptedServer]:
-        listener = await asyncio.start_server(self._converse, "127.0.0.1", 0)
+        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
         try:
             yield self
         finally:
             listener.close()
+            for task in self._open:
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
             await listener.wait_closed()
+
+    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.create_task(self._converse(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
 
     async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
         script = self._scripts[min(self.accepted, len(self._scripts) - 1)]
         self.accepted += 1
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await script(reader, writer)
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await script(reader, writer)
+        finally:
+            writer.close()
 
     async def request(self, reader: StreamReader) -> bytes:
         """A whole request, which is counted; its body."""
