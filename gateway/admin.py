@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, key_wishes, keys, origin, reports
+from gateway import bodies, changes, key_wishes, keys, origin, reports
+from gateway.answers import envelope
 from gateway.auth import KeyRecord, bearer
 from gateway.authentication import AdminGuard
+from gateway.config import Config
 from gateway.errors import InvalidRequest, NotFound
 from gateway.key_wishes import KeyRefused
 from gateway.keys import KeyUnknown
+from gateway.reload import NOTHING_TO_READ, Reload
 from gateway.store import Store, Usage, UsageKey
-from gateway.wire import parse_object
 from providers import codec
 
-MAX_BODY: Final = 2**20
-BODY_SECONDS: Final = 20.0
 JSON: Final = "application/json"
 UNKEPT: Final = {"cache-control": "no-store"}
 """A new key is in one of these answers, and the others are soon out of date."""
@@ -30,24 +30,24 @@ UNKEPT: Final = {"cache-control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """`file_keys` are those of the routing file, which can be seen here and changed there alone."""
+    """The keys of the configuration can be seen here, and changed in its file alone."""
 
     store: Store
     guard: AdminGuard
-    file_keys: Collection[KeyRecord]
-    teams: Collection[str]
+    running: Config
+    reload_now: Reload | None
 
     async def list_keys(self, request: Request) -> Response:
         self._check(request)
-        records = [*self.file_keys, *await self.store.list_keys()]
+        records = [*self.running.keys, *await self.store.list_keys()]
         return await asyncio.to_thread(_key_list, records)
 
     async def create_key(self, request: Request) -> Response:
         """The answer has the key, which is never told again."""
         self._check(request)
-        body = await _object(request, "`name`, and what the key is to be")
+        body = await bodies.small_object(request, "`name`, and what the key is to be")
         try:
-            made = await keys.create(self.store, key_wishes.shaped(body), self.teams)
+            made = await keys.create(self.store, key_wishes.shaped(body), self.running.teams)
         except KeyRefused as error:
             raise _refused(error) from None
         return _json({**reports.key_object(made.record, time.time()), "key": made.key}, 201)
@@ -59,10 +59,10 @@ class Admin:
     async def change_key(self, request: Request) -> Response:
         """The body is a JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396"""
         self._check(request)
-        body = await _object(request, "what is to change")
+        body = await bodies.small_object(request, "what is to change")
         record = await self._changeable(request)
         try:
-            changed = await keys.change(self.store, record.id, body, self.teams)
+            changed = await keys.change(self.store, record.id, body, self.running.teams)
         except KeyRefused as error:
             raise _refused(error) from None
         return _json(reports.key_object(changed, time.time()))
@@ -76,7 +76,7 @@ class Admin:
     async def rotate_key(self, request: Request) -> Response:
         """`overlap` is how long the old key still works, like 24h; `0` ends it now."""
         self._check(request)
-        body = await _object(request, "`overlap`")
+        body = await bodies.small_object(request, "`overlap`")
         overlap = body.get("overlap")
         if set(body) != {"overlap"} or not isinstance(overlap, str):
             raise InvalidRequest(
@@ -107,12 +107,28 @@ class Admin:
         rows = await self.store.usage(query)
         return await asyncio.to_thread(_usage_csv if form == "csv" else _usage_report, rows)
 
+    async def config(self, request: Request) -> Response:
+        """What is served, secrets hidden."""
+        self._check(request)
+        return _json(changes.shown(self.running))
+
+    async def reload(self, request: Request) -> Response:
+        """Reads the routing file anew; the answer lists what has changed, or everything that is wrong with it."""
+        self._check(request)
+        if self.reload_now is None:
+            raise InvalidRequest(NOTHING_TO_READ)
+        outcome = await self.reload_now("admin")
+        if outcome.problems:
+            refusal = InvalidRequest("The new configuration is refused, and the former one goes on serving.")
+            return _json({**envelope(refusal), "problems": outcome.problems}, refusal.status)
+        return _json({"object": "reload", "changes": outcome.changes, "warnings": outcome.warnings})
+
     def _check(self, request: Request) -> None:
         self.guard.check(bearer(request.headers.get("authorization"), None), origin.source(request))
 
     async def _find(self, request: Request) -> KeyRecord:
         key_id = request.path_params["key_id"]
-        for record in self.file_keys:
+        for record in self.running.keys:
             if record.id == key_id:
                 return record
         try:
@@ -122,14 +138,9 @@ class Admin:
 
     async def _changeable(self, request: Request) -> KeyRecord:
         record = await self._find(request)
-        if record in self.file_keys:
+        if record in self.running.keys:
             raise InvalidRequest("This key stands in the routing file, and is changed there.")
         return record
-
-
-async def _object(request: Request, fields: str) -> dict[str, Any]:
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
-    return parse_object(await bodies.read(request, MAX_BODY, deadline), fields)
 
 
 def _refused(error: KeyRefused) -> InvalidRequest | NotFound:

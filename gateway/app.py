@@ -12,13 +12,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
+from gateway import openapi
 from gateway.admin import Admin
 from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, RequestFrame, error_response
+from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 
 EXPOSED_HEADERS: Final = (
@@ -49,14 +51,11 @@ class ClientCors(CORSMiddleware):
 def application(
     endpoints: Endpoints,
     admin: Admin | None,
+    targets: TargetAdmin | None,
     telemetry: Telemetry | None,
     cors_origins: Sequence[str],
-    lifespan: Lifespan[Starlette],
 ) -> Starlette:
-    """`lifespan` is entered before the first request and left after the last.
-
-    Without `admin` there is no /admin, without `telemetry` no /metrics.
-    """
+    """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
@@ -69,16 +68,17 @@ def application(
         )
         middleware.insert(0, cors)
     app = Starlette(
-        routes=routes(endpoints, admin, telemetry),
+        routes=routes(endpoints, admin, targets, telemetry),
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
-        lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirected POST loses its body with many clients
     return app
 
 
-def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | None) -> list[BaseRoute]:
+def routes(
+    endpoints: Endpoints, admin: Admin | None, targets: TargetAdmin | None, telemetry: Telemetry | None
+) -> list[BaseRoute]:
     """Every path with and without a trailing slash, OpenAI's with and without `/v1`: base URLs come in all forms."""
     table: list[tuple[str, str, Endpoint]] = []
     for prefix in ("/v1", ""):
@@ -95,6 +95,7 @@ def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | Non
         ("POST", "/api/v3/inference/embeddings", endpoints.nugen_embeddings),
         ("GET", "/health/live", endpoints.live),
         ("GET", "/health/ready", endpoints.ready),
+        ("GET", "/openapi.json", _describe),
     )
     if telemetry is not None:
         table.append(("GET", "/metrics", telemetry.read))
@@ -107,8 +108,20 @@ def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | Non
             ("PATCH", "/admin/keys/{key_id:path}", admin.change_key),
             ("DELETE", "/admin/keys/{key_id:path}", admin.revoke_key),
             ("GET", "/admin/usage", admin.usage),
+            ("GET", "/admin/config", admin.config),
+            ("POST", "/admin/reload", admin.reload),
+        )
+    if targets is not None:
+        table += (
+            ("GET", "/admin/targets", targets.list_targets),
+            ("POST", "/admin/targets/drain", targets.drain),
+            ("POST", "/admin/targets/restore", targets.restore),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
+
+
+async def _describe(request: Request) -> Response:
+    return Response(openapi.body(), media_type="application/json")
 
 
 async def _on_gateway_error(request: Request, error: Exception) -> Response:

@@ -7,14 +7,15 @@ refused unprocessed; a request that is cut off in the middle keeps its estimate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway import admission
+from gateway.allowances import Team
 from gateway.answers import UsageSource
 from gateway.auth import Caller
-from gateway.dispatch import Delivery
+from gateway.delivery import Delivery
 from gateway.ledger import Ledger
 from gateway.limits import Limiter, Reservation
 from gateway.metrics import Metrics
@@ -60,7 +61,7 @@ class Entry:
         What one of them may have billed without delivering it is counted on top.
         """
         counts = await self._count(plan) if reported is None or delivery.charged else ()
-        undelivered = sum(counts[position] for position in delivery.charged)
+        undelivered = sum(counts[position] * times for position, times in delivery.charged.items())
         if reported is not None:
             self.tokens, self.source = reported + undelivered, "reported"
             return
@@ -92,6 +93,10 @@ class Entry:
 class Books:
     limiter: Limiter
     ledger: Ledger
+
+    def of(self, teams: Mapping[str, Team]) -> Books:
+        """The same books for other teams."""
+        return Books(self.limiter.of(teams), self.ledger)
 
     @contextmanager
     def entry(self, caller: Caller, route: Route, counter: Counter, inputs: int, record: Record) -> Iterator[Entry]:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
+from gateway.canary import Reaction
 from gateway.claims import Issuer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
@@ -114,6 +115,9 @@ class ModelConfig:
     """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]
     rates: Rates
+    canary: Reaction
+    """What happens to a target that has drifted out of its space."""
+    hedge: bool
     targets: tuple[TargetConfig, ...]
 
 

@@ -1,11 +1,11 @@
-"""What is counted for Prometheus: limits that refuse, budgets that run low, and whether the state is there.
+"""What is counted for Prometheus: limits that refuse, budgets that run low, how targets do, a state that is away.
 
 The only prometheus_client. Each process counts for itself. https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Labels are kinds of limits, and the subjects of budgets: both are as few as the operator makes them."""
+    """Labels are kinds of limits, subjects of budgets, models and their targets: as few as the operator makes them."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -34,11 +34,70 @@ class Metrics:
         )
         self._warned: set[tuple[str, str]] = set()
         self._state = Gauge("gateway_state_up", "Whether the state can be reached.", registry=self._registry)
+        self._cosine = Gauge(
+            "gateway_canary_cosine",
+            "Least cosine of a target's vectors of the golden texts to its space's reference.",
+            ["alias", "target"],
+            registry=self._registry,
+        )
+        self._drift = Gauge(
+            "gateway_canary_drift",
+            "Whether a target has drifted out of its space.",
+            ["alias", "target"],
+            registry=self._registry,
+        )
         self._local = Counter(
             "gateway_requests_counted_locally_total",
             "Requests whose limits were counted in this process alone, because the state was lost.",
             registry=self._registry,
         )
+
+        self._retries = Counter(
+            "gateway_retries_total",
+            "Calls to a target that were made again.",
+            ["model", "target"],
+            registry=self._registry,
+        )
+        self._fallbacks = Counter(
+            "gateway_fallbacks_total",
+            "Requests of which this target left something to the next one.",
+            ["model", "target"],
+            registry=self._registry,
+        )
+        self._hedges = Counter(
+            "gateway_hedges_total",
+            "Second copies of slow calls to this target, and whether they came first.",
+            ["model", "target", "won"],
+            registry=self._registry,
+        )
+        self._target_state = Gauge(
+            "gateway_target_state",
+            "1 for the state that a target is in: closed is well, the others say why it is not asked.",
+            ["model", "target", "state"],
+            registry=self._registry,
+        )
+        self._targets: Callable[[], Iterable[tuple[str, str, str]]] = tuple
+
+    def canaries(self, found: Sequence[tuple[str, str, float, bool]]) -> None:
+        """Alias, target, cosine, and whether that is drift, of every target that was asked; no others are told."""
+        self._cosine.clear()
+        self._drift.clear()
+        for alias, target, cosine, drifted in found:
+            self._cosine.labels(alias, target).set(cosine)
+            self._drift.labels(alias, target).set(drifted)
+
+    def retried(self, model: str, target: str) -> None:
+        self._retries.labels(model, target).inc()
+
+    def fell_back(self, model: str, target: str) -> None:
+        self._fallbacks.labels(model, target).inc()
+
+    def hedged(self, model: str, target: str, *, won: bool) -> None:
+        self._hedges.labels(model, target, str(won).lower()).inc()
+
+    def watch(self, targets: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
+        """From whom to learn each target's model, name and state whenever the text is read; replaces the one before."""
+        self._targets = targets
 
     def gates(self, gates: Sequence[Gate], standings: Sequence[Standing]) -> None:
         """One request's gates as the store found them."""
@@ -64,4 +123,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """In Prometheus's text format."""
+        self._target_state.clear()
+        for labels in self._targets():
+            self._target_state.labels(*labels).set(1)
         return generate_latest(self._registry)

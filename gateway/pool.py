@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final
 
 from gateway import destination, request_bytes
-from gateway.connection import Connection
+from gateway.channel import Channel
 from gateway.destination import Origin
 from gateway.exchange_faults import CLOSED_EARLY, NOT_CONNECTED, PROXY_FAILED, SLOWLY_CONNECTED, TIMED_OUT
 from gateway.ways import ProxyError, Way
@@ -25,8 +25,8 @@ class Pool:
         self._way = way
         self._connect_seconds = connect_seconds
         self._scratch = scratch
-        self._idle: dict[Origin, deque[Connection]] = {}
-        self._open: set[Connection] = set()
+        self._idle: dict[Origin, deque[Channel]] = {}
+        self._open: set[Channel] = set()
         self._all_closed = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._retired = False
@@ -85,7 +85,7 @@ class Pool:
             self._all_closed.clear()
             await self._all_closed.wait()
 
-    def _kept(self, origin: Origin) -> Connection | None:
+    def _kept(self, origin: Origin) -> Channel | None:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
@@ -93,7 +93,7 @@ class Pool:
                 return connection
         return None
 
-    def _keep(self, origin: Origin, connection: Connection) -> None:
+    def _keep(self, origin: Origin, connection: Channel) -> None:
         if not connection.is_open:
             return
         if self._retired:
@@ -121,9 +121,9 @@ class Pool:
             oldest = min(idle[0].idle_since for idle in self._idle.values())
             self._sweep = loop.call_at(oldest + IDLE_SECONDS, self._close_idle)
 
-    async def _made(self, origin: Origin, deadline: float) -> Connection | Fault:
+    async def _made(self, origin: Origin, deadline: float) -> Channel | Fault:
         connect_by = asyncio.get_running_loop().time() + self._connect_seconds
-        connection = Connection(self._scratch, self._lost)
+        connection = Channel(self._scratch, self._lost)
         try:
             async with asyncio.timeout_at(min(deadline, connect_by)) as time:
                 await self._way.open(origin, connection)
@@ -139,7 +139,7 @@ class Pool:
         self._open.add(connection)
         return connection
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: Channel) -> None:
         self._open.discard(connection)
         if not self._open:
             self._all_closed.set()

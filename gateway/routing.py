@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Final, Protocol
 
 from gateway.allowances import NANOS, Priority, Rates
 from gateway.auth import Caller
+from gateway.canary import Reaction
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
@@ -32,6 +32,8 @@ class Load:
     running: int
     slots: int
     batch_size: int | None = None
+    waiting_bulk: int = 0
+    """How many of those that wait are in the bulk lane."""
 
 
 class Backend(Protocol):
@@ -65,6 +67,8 @@ class Target:
     """Seconds for one try, the wait for a free slot included."""
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What its configuration lays underneath every body."""
+    mark: str = ""
+    """Tells its deployment from every other one, as `recipe.mark` makes it."""
     told: Callable[[], Awaitable[Statistics | None]] | None = None
     """Asks the service itself how busy it is, where it can be asked."""
     health: Health = field(default_factory=Health, compare=False, repr=False)
@@ -100,10 +104,17 @@ class Route:
     owned: frozenset[str] = frozenset()
     rates: Rates = Rates()
     """What all callers together may ask of it."""
+    canary: Reaction = "report"
+    hedge: bool = False
+    """Whether a small job that takes long is sent to a second target, too."""
 
     @property
     def names(self) -> Sequence[str]:
         return (self.alias, *self.aliases)
+
+    def available(self, now: float) -> bool:
+        """Whether some target takes calls at that time, on the event loop's clock."""
+        return any(target.health.willing(now) for target in self.targets)
 
     def cost(self, tokens: int) -> int | None:
         """In billionths of a US dollar, a part of one as a whole; None without a price."""
@@ -183,14 +194,3 @@ class Routes:
 def _may_use(caller: Caller, route: Route, name: str) -> bool:
     """Permission for a route's own alias holds for its other names; permission for one of those holds for that one."""
     return caller.may_use(route.alias) or caller.may_use(name)
-
-
-def in_order(targets: Sequence[Target], random: Callable[[], float]) -> list[Target]:
-    """By priority; within one priority a weighted shuffle, so that the first place is shared by weight."""
-    ordered: list[Target] = []
-    by_priority = sorted(targets, key=lambda target: target.priority)
-    for _, group in groupby(by_priority, key=lambda target: target.priority):
-        # Efraimidis and Spirakis, weighted sampling: the largest of random ** (1 / weight) comes first. The logarithm
-        # keeps that order, and tells small weights apart, too.
-        ordered += sorted(group, key=lambda target: -math.log(1 - random()) / target.weight)
-    return ordered

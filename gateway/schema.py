@@ -29,6 +29,8 @@ class ServerShape(Shape):
     """Largest request body."""
     timeout: Duration = 120.0
     """Longest time for one request, all attempts included."""
+    canary_interval: Duration = 21_600.0
+    """Time between two looks at whether a target still makes the vectors of its space; one process looks for all."""
     drain: Duration = 20.0
     """Time for running requests to finish after a stop signal."""
     metrics: Literal["admin", "public"] = "admin"
@@ -39,6 +41,8 @@ class ServerShape(Shape):
     """Origins of web pages that may call the gateway; `*` for any."""
     trusted_proxies: list[Annotated[str, AfterValidator(checks.network)]] = []
     """Networks of the balancers in front, like 10.0.0.0/8, whose `X-Forwarded-For` is believed."""
+    watch: bool = False
+    """Whether this file and the files that it names are read again when they change."""
 
 
 class StateShape(Shape):

@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gateway import admission, contract, planning, policy, usage
+from gateway import admission, balance, contract, lanes, planning, policy, slots, usage
+from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books
+from gateway.delivery import Job
 from gateway.dimensions import Length
-from gateway.dispatch import Dispatcher, Job
+from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
 from gateway.planning import Plan
 from gateway.policy import Attempt
 from gateway.record import Record
-from gateway.routing import Route, Routes, in_order
+from gateway.routing import Route, Routes
 from gateway.tokens import Counter
 from gateway.wire import EmbeddingsRequest
 from providers.base import Embeddings, Fault, InputType
@@ -42,6 +44,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
             role = route.role(input_type)
@@ -52,9 +55,11 @@ class Gateway:
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
             with record.timing("limits"):
                 await _in_time(entry.reserve(plan, deadline), deadline)
-            with record.timing("upstream"):
-                job = _job(request, role, plan, length)
-                delivery = await self.dispatcher.run(job, in_order(route.targets, self.random), deadline)
+            with record.timing("upstream"), slots.noting(record.waited):
+                job = _job(request, route, role, plan, length, record.lane)
+                now = self.dispatcher.clock()
+                targets = balance.in_order(route.targets, len(plan.inputs), now, self.random)
+                delivery = await self.dispatcher.run(job, targets, deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
             if delivery.complete is None:
                 await entry.charge(None, plan, delivery)
@@ -73,6 +78,13 @@ class Gateway:
             cut_items=admitted.cut_items,
         )
 
+    def target_states(self) -> list[tuple[str, str, str]]:
+        """Each target's route and name, and the state that it is in."""
+        now = self.dispatcher.clock()
+        return [
+            (route.alias, target.name, target.health.state(now)) for route in self.routes for target in route.targets
+        ]
+
 
 async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
     try:
@@ -82,7 +94,9 @@ async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length: Length) -> Job:
+def _job(
+    request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length, lane: Priority
+) -> Job:
     return Job(
         plan=plan,
         dimensions=length.upstream,
@@ -91,6 +105,9 @@ def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length:
         input_type=role,
         user=request.user,
         extra=request.extra,
+        lane=lane,
+        alias=route.alias,
+        hedge=route.hedge,
     )
 
 

@@ -1,4 +1,4 @@
-"""The process around the application: its socket, its workers, and how it stops. The only uvicorn."""
+"""The process around the application: its socket, its workers, and how it stops."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
+from starlette.types import ASGIApp
 
 from gateway import build, logs, memory
+from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
+from gateway.crew import Address, Link, Parent
+from gateway.house import House
 from gateway.middleware import Running
 from gateway.protocol import EnvelopeProtocol
+from gateway.reload import Outcome, Provision, Refused
+from gateway.reloader import Reloader
+from gateway.source import Source
 from gateway.store import StoreError
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -62,22 +67,26 @@ def url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def serve(config: Config, listener: socket.socket, announce: Callable[[], None]) -> None:
-    """Serves until a stop signal, in this process or in `server.workers` of them.
+def serve(config: Config, provision: Provision, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serves until a stop signal, in this process or in `server.workers` of them; SIGHUP reads the configuration anew.
 
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to hear it
+    announcement = Announcement(announce)
     if config.server.workers > 1:
-        asyncio.run(build.house(config).close())  # what the workers cannot build is said once, and here
-        announce()
-        Multiprocess(_settings(config, functools.partial(_in_worker, config)), sockets=[listener]).run()
-        return
-    application = _application(config)
-    announce()
-    uvicorn.Server(_settings(config, lambda: application)).run(sockets=[listener])
+        _try_out(config)  # what the workers cannot build is said once, and here
+        parent = Parent(provision.file, config, provision.contents, _try_out_anew)
+        in_worker = functools.partial(_in_worker, provision.file, parent.address)
+        _Workers(_settings(config, in_worker), listener, announcement, parent).run()
+    else:
+        application = _application(config, provision)
+        AnnouncedServer(_settings(config, lambda: application), announcement).run(sockets=[listener])
+    if announcement.exit is not None:
+        raise announcement.exit
 
 
-def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Config:
+def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
     return uvicorn.Config(
         factory,
         factory=True,
@@ -94,23 +103,83 @@ def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Confi
     )
 
 
-def _application(config: Config) -> Starlette:
+def _application(config: Config, provision: Provision) -> ASGIApp:
     memory.keep_large_blocks()
-    house = build.house(config)
-    return build.web(house, draining(house.running, config.server.drain / 2))
+    house = build.house(config, provision)
+    return build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
 
 
-def _in_worker(config: Config) -> Starlette:
+@contextmanager
+def _until_stopped(house: House, config: Config, told: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Hears of a stop, and by what `told` enters of a new configuration."""
+    with draining(house.running, config.server.drain / 2), told():
+        yield
+
+
+class _Workers(AnnouncedWorkers):
+    """On SIGHUP uvicorn's own would replace its workers; these stay, and change their configuration."""
+
+    def __init__(
+        self, settings: uvicorn.Config, listener: socket.socket, announcement: Announcement, parent: Parent
+    ) -> None:
+        super().__init__(settings, listener, announcement)
+        self._parent = parent
+
+    def handle_hup(self) -> None:
+        self._parent.begin("signal")
+
+
+def _try_out(config: Config) -> None:
+    asyncio.run(build.house(config).close())
+
+
+def _try_out_anew(config: Config) -> None:
     try:
-        return _application(config)
+        _try_out(config)
+    except (BuildError, StoreError) as error:
+        raise Refused([str(error)]) from None
+
+
+def _in_worker(file: Source, address: Address) -> ASGIApp:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to hear
+    memory.keep_large_blocks()
+    link = Link(address)
+    try:
+        config = file.read(link.contents)
+        house = build.house(config, Provision(file, link.contents, link.ask))
     except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
+    return build.web(house, _until_stopped(house, config, functools.partial(attending, link, house.reloader)))
+
+
+@contextmanager
+def attending(link: Link, reloader: Reloader) -> Iterator[None]:
+    link.attend(reloader.take_contents)
+    yield
+
+
+@contextmanager
+def hanging_up(reloader: Reloader) -> Iterator[None]:
+    """SIGHUP reads the configuration anew: https://en.wikipedia.org/wiki/SIGHUP#Modern_usage"""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[Outcome]] = set()
+
+    def begin() -> None:
+        task = loop.create_task(reloader.reload("signal"))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    before = signal.signal(signal.SIGHUP, lambda _signum, _frame: loop.call_soon_threadsafe(begin))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextmanager
 def draining(running: Running, seconds: float) -> Iterator[None]:
-    """SIGTERM first turns readiness off, and lets what runs finish for up to `seconds`; then the server stops.
+    """SIGTERM first turns readiness off; for up to `seconds` what runs finishes, and balancers are told. Then it stops.
 
     The listening socket stays open meanwhile: a balancer that has not noticed yet is still answered.
     """
@@ -119,14 +188,14 @@ def draining(running: Running, seconds: float) -> Iterator[None]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def finish(signum: int) -> None:
-        await running.until_idle(seconds)
+        await running.until_left(seconds)
         if callable(stop):
             stop(signum, None)
 
     def begin(signum: int) -> None:
         if running.draining:
             return
-        running.draining = True
+        running.drain(loop.time())
         tasks.add(loop.create_task(finish(signum)))
 
     def on_signal(signum: int, frame: FrameType | None) -> None:

@@ -58,9 +58,9 @@ class Upstream:
             return TIMED_OUT
         return await self.pool(via).send(request, deadline, max_answer)
 
-    def keep(self, used: Collection[Via]) -> None:
-        """Lets go of every other pool; requests that are under way there are not disturbed."""
-        for via in self._pools.keys() - set(used):
+    def keep(self, ways: Collection[Via]) -> None:
+        """Lets go of the pools of all other ways; requests that are under way there are not disturbed."""
+        for via in self._pools.keys() - set(ways):
             self._pools.pop(via).retire()
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from gateway import destination, dialing
-from gateway.connection import Connection
+from gateway.channel import Channel
 from gateway.destination import Origin
 from gateway.dialing import Opened, Opening
 from gateway.request_bytes import USER_AGENT
@@ -58,7 +58,7 @@ class Way:
         """Whether requests name the whole URL, for a proxy to read."""
         return self.proxy is not None and not origin.secure
 
-    async def open(self, origin: Origin, connection: Connection) -> None:
+    async def open(self, origin: Origin, connection: Channel) -> None:
         """Raises ProxyError, or OSError when there is no way to the server, or it is not to be trusted."""
         first = origin if self.proxy is None else self.proxy.origin
         transport, opening = await dialing.connected(first.host, first.port)

@@ -77,7 +77,13 @@ def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "probe", "keys"]
     expected += [f"keys {name}" for name in ("create", "update", "show", "list", "revoke", "rotate", "mint", "hash")]
-    expected += ["usage"]
+    expected += [
+        "space",
+        *(f"space {name}" for name in ("list", "show", "accept")),
+        "usage",
+        "import",
+        "import litellm",
+    ]
 
     assert expected == [" ".join(path) for path in commands() if path]
 
@@ -211,6 +217,24 @@ def test_check_here(folder: pathlib.Path) -> None:
     result = call("check")
 
     assert (1, True) == (result.exit_code, result.stderr.startswith("gateway.yaml:1: models: "))
+
+
+def test_check_what_would_change(folder: pathlib.Path) -> None:
+    """What a file would change from another is told line by line; no change is a problem, but a bad file is."""
+    running = "models: {m: {normalize: true, targets: [{provider: static, path: wordllama}]}}\n"
+    (folder / "running.yaml").write_text(running)
+    (folder / "new.yaml").write_text(f"server: {{port: 1}}\n{running.replace('m:', 'n:')}")
+    (folder / "bad.yaml").write_text("models: {}\n")
+    found = [call("check", new, "--diff", "running.yaml") for new in ("new.yaml", "running.yaml", "bad.yaml")]
+
+    assert [0, 0, 1] == [one.exit_code for one in found]
+    assert [
+        "What would change:",
+        "  server.port: 8080 → 1 (restart needed)",
+        "  models.n: added",
+        "  models.m: removed",
+    ] == found[0].stdout.splitlines()[1:-1]
+    assert "Nothing would change." in found[1].stdout
 
 
 def test_check_nothing() -> None:

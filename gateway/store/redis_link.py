@@ -115,7 +115,7 @@ class RedisLink:
     async def command(self, *words: str | float) -> Any:
         return await self._once(lambda: self._client.execute_command(*words))
 
-    async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float]) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float | bytes]) -> Any:
         """Runs a script; a Redis that has forgotten it, and so has not run it, is sent its text."""
         rest = (len(keys), *keys, *values)
 
