@@ -55,5 +55,5 @@ class House:
         living = [generation.config for generation in self.current.living]
         targets = [target for config in living for model in config.models for target in model.targets]
         issuers = [issuer for config in living for issuer in config.issuers]
-        await self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
+        self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
         await self.engines.keep({assembly.engine_key(target) for target in targets})

@@ -30,13 +30,16 @@ GATEWAY_ORDER = [
         "allowances",
         "connection",
         "announcement",
+        "exchange_faults",
+        "trust",
+        "memory",
     },
-    {"addresses", "signatures", "policy"},
+    {"addresses", "signatures", "policy", "destination", "compression"},
     {"health"},
-    {"inputs", "dimensions", "credential_shape", "failures"},
-    {"wire"},
-    {"answers", "model_shape"},
-    {"access_shape", "identity_shape"},
+    {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
+    {"wire", "channel"},
+    {"answers", "model_shape", "ways"},
+    {"access_shape", "identity_shape", "pool"},
     {"schema"},
     {"auth"},
     {"claims", "minted"},
@@ -111,6 +114,7 @@ PROVIDERS_ORDER = [
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
+    "certifi": {"gateway.trust"},
     "click": {
         "gateway.cli",
         *(
@@ -120,7 +124,8 @@ DOORS = {
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
-    "httpx": {"gateway.upstream"},
+    "httptools": {"gateway.answer_bytes"},
+    "idna": {"gateway.destination"},
     "jwt": {"gateway.signatures", "providers.token_grants"},
     "numpy": {
         "gateway.contract",
@@ -166,6 +171,7 @@ PURE = {
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
         *("routing", "planning", "contract", "policy", "lanes"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
+        *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
