@@ -48,6 +48,8 @@ class GrantShape(Shape):
     """What it may spend."""
     priority: Literal["interactive", "bulk"] = "interactive"
     """Kept for scheduling to come; it has no effect yet."""
+    cache: bool = True
+    """false: its requests neither find what was embedded before nor leave anything behind."""
 
 
 class KeyWish(GrantShape):

@@ -33,6 +33,7 @@ EXPOSED_HEADERS: Final = (
     "x-embedding-target",
     "x-embedding-usage",
     "x-embedding-truncated",
+    "x-embedding-cache",
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -17,11 +17,14 @@ from gateway import assembly, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
-from gateway.config import Config, ModelConfig
+from gateway.cache import Cache
+from gateway.cache_memory import Memory
+from gateway.config import Config, ModelConfig, StateConfig
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
 from gateway.entrance import Entrance
+from gateway.flights import Flights
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
 from gateway.logs import GATEWAY
@@ -36,7 +39,9 @@ from gateway.store.embedded import EmbeddedStore
 from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
+from gateway.store.redis_cache import RedisCache
 from gateway.store.redis_link import RedisLink
+from gateway.supply import Supply
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
@@ -56,6 +61,7 @@ class House:
     books: Books
     state: StateWatch
     metrics: Metrics
+    cache: Cache | None
 
     async def close(self) -> None:
         """Settles and writes down what is left; none of it is left out because another part failed."""
@@ -63,6 +69,8 @@ class House:
             last_first.push_async_callback(self.store.close)
             last_first.push_async_callback(self.books.ledger.write)
             last_first.push_async_callback(self.books.limiter.settled)
+            if self.cache is not None:
+                last_first.push_async_callback(self.cache.close)
             last_first.push_async_callback(self.upstream.close)
             last_first.push_async_callback(self.engines.close)
 
@@ -77,9 +85,10 @@ def house(config: Config) -> House:
         Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time, metrics),
         Ledger(kept, time.time),
     )
+    vectors = cache(config, metrics)
     return House(
         config=config,
-        gateway=gateway(config, upstream, engines, books),
+        gateway=gateway(config, upstream, engines, books, vectors),
         store=kept,
         entrance=entrance.entrance(config, kept, trusted),
         upstream=upstream,
@@ -88,6 +97,7 @@ def house(config: Config) -> House:
         books=books,
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
+        cache=vectors,
     )
 
 
@@ -96,19 +106,27 @@ def _threads(workers: int) -> int | None:
     return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
 
 
-def gateway(config: Config, upstream: Upstream, engines: Engines | None = None, books: Books | None = None) -> Gateway:
+def gateway(
+    config: Config,
+    upstream: Upstream,
+    engines: Engines | None = None,
+    books: Books | None = None,
+    cache: Cache | None = None,
+) -> Gateway:
     """The routes with their backends. Raises BuildError.
 
     Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process. Without books
     nothing is written down.
     """
     made = routes(config.models, upstream, engines or Engines())
+    dispatcher = Dispatcher(retry(), _loop_clock)
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: assembly.counter(route) for route in made},
-        dispatcher=Dispatcher(retry(), _loop_clock),
+        dispatcher=dispatcher,
         books=books or unkept(time.time),
         random=random.random,
+        supply=None if cache is None else Supply(cache, dispatcher, Flights()),
     )
 
 
@@ -127,7 +145,25 @@ def store(config: Config) -> Store:
     state = config.state
     if state.file is not None:
         return EmbeddedStore(state.file)
-    return RedisStore(RedisLink(Address.of(state.url or "", state.password), state.ca_file))
+    return RedisStore(_link(state))
+
+
+def _link(state: StateConfig) -> RedisLink:
+    return RedisLink(Address.of(state.url or "", state.password), state.ca_file)
+
+
+def cache(config: Config, metrics: Metrics) -> Cache | None:
+    """Raises StoreError where the state's CA file cannot be used."""
+    kept = config.cache
+    if kept is None:
+        return None
+    return Cache(Memory(kept.memory), redis_cache(config), kept.ttl, kept.scope, time.time, metrics)
+
+
+def redis_cache(config: Config) -> RedisCache | None:
+    """Over connections of its own: a slow cache must not hold up limits."""
+    kept = config.cache
+    return RedisCache(_link(config.state), kept.ttl) if kept is not None and kept.redis else None
 
 
 def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Starlette:
@@ -137,7 +173,11 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.state.look()
-        async with _beside(house.state.run(), house.books.ledger.run(), house.books.limiter.run()):
+        work = [house.state.run(), house.books.ledger.run(), house.books.limiter.run()]
+        if house.cache is not None:
+            await house.cache.learn()
+            work.append(house.cache.run())
+        async with _beside(*work):
             with until_stopped or nullcontext():
                 yield
         await house.close()

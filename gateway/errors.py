@@ -18,6 +18,7 @@ GatewayError
 ├── Throttled                   429  every target throttled us
 ├── QuotaExhausted              429  a budget, or every target's quota, is used up
 ├── HeadersTooLarge             431
+├── NotCached                   504  the client wants what is in the cache, or nothing
 └── ServerError                 500  none of the caller's doing
     ├── InternalError           500  our own mistake
     ├── UpstreamError           502  every target failed or broke its promise
@@ -180,6 +181,14 @@ class StateUnavailable(ServerError):
 class UpstreamTimeout(ServerError):
     status = 504
     code = "upstream_timeout"
+
+
+class NotCached(GatewayError):
+    """https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.7"""
+
+    status = 504
+    code = "not_cached"
+    fixed_headers = NO_RETRY
 
 
 def retry_headers(seconds: float | None) -> dict[str, str]:

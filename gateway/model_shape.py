@@ -195,6 +195,8 @@ class ModelShape(Facts):
     too_long: TooLong = "error"
     """What happens to an input over `limits.input_tokens`: `error` a 400, `truncate` its first part alone is embedded,
     `average` all its parts are, and the mean of their vectors is the input's (needs vectors of unit length)."""
+    cache: bool = True
+    """Whether its vectors are kept, where the file has a `cache`."""
     client_extra: Literal["any", "none"] | list[str] = "any"
     """Which further upstream fields clients may send."""
     targets: Annotated[list[TargetShape], Field(min_length=1)]

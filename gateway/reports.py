@@ -86,6 +86,7 @@ def key_object(record: KeyRecord, now: float) -> dict[str, Any]:
         "model_limits": {pattern: rates_object(rates) for pattern, rates in record.model_rates.items()},
         "budget": budget_object(record.budget),
         "priority": record.priority,
+        "cache": record.cache,
         "metadata": dict(record.metadata),
         "created": record.created or None,
         "expires": record.expires,

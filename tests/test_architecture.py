@@ -24,11 +24,15 @@ GATEWAY_ORDER = [
         "together",
         "logs",
         "health",
+        "cache_control",
+        "flights",
     },
     {"addresses", "signatures"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
+    {"cache_entry"},
+    {"cache_memory"},
     {"access_shape", "identity_shape"},
     {"schema"},
     {"auth"},
@@ -47,7 +51,7 @@ GATEWAY_ORDER = [
     {"metrics"},
     {"store.embedded", "store.redis_client", "limits"},
     {"store.redis_link"},
-    {"store.redis"},
+    {"store.redis", "store.redis_cache"},
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
@@ -55,8 +59,8 @@ GATEWAY_ORDER = [
     {"record", "upstream", "retry", "halving"},
     {"credentials", "line", "statistics"},
     {"backends", "batcher", "dispatch"},
-    {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets"},
-    {"keys", "books"},
+    {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets", "cache"},
+    {"keys", "books", "supply", "shelf"},
     {"service", "reports", "minting", "oidc"},
     {"authentication"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
@@ -144,7 +148,7 @@ PURE = {
     f"gateway.{room}"
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
-        *("routing", "planning", "contract", "policy"),
+        *("routing", "planning", "contract", "policy", "cache_control", "cache_entry", "cache_memory"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
