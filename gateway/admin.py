@@ -14,6 +14,7 @@ from starlette.responses import Response
 from gateway import bodies, key_wishes, keys, origin, reports
 from gateway.auth import KeyRecord, bearer
 from gateway.authentication import AdminGuard
+from gateway.cache import Cache
 from gateway.errors import InvalidRequest, NotFound
 from gateway.key_wishes import KeyRefused
 from gateway.keys import KeyUnknown
@@ -36,6 +37,7 @@ class Admin:
     guard: AdminGuard
     file_keys: Collection[KeyRecord]
     teams: Collection[str]
+    cache: Cache | None = None
 
     async def list_keys(self, request: Request) -> Response:
         self._check(request)
@@ -107,6 +109,23 @@ class Admin:
         rows = await self.store.usage(query)
         return await asyncio.to_thread(_usage_csv if form == "csv" else _usage_report, rows)
 
+    async def cache_statistics(self, request: Request) -> Response:
+        """Of the process that answers; `shared` are the hits and misses of all of them, where Redis sums these up."""
+        self._check(request)
+        return await _cache_object(self._cache())
+
+    async def clear_cache(self, request: Request) -> Response:
+        """In all processes that share it through Redis, within a second; else in the one that answers."""
+        self._check(request)
+        cache = self._cache()
+        await cache.clear()
+        return await _cache_object(cache)
+
+    def _cache(self) -> Cache:
+        if self.cache is None:
+            raise NotFound("There is no cache: the routing file has no section `cache`.")
+        return self.cache
+
     def _check(self, request: Request) -> None:
         self.guard.check(bearer(request.headers.get("authorization"), None), origin.source(request))
 
@@ -125,6 +144,10 @@ class Admin:
         if record in self.file_keys:
             raise InvalidRequest("This key stands in the routing file, and is changed there.")
         return record
+
+
+async def _cache_object(cache: Cache) -> Response:
+    return _json(reports.cache_object(cache.statistics(), await cache.shared_sums()))
 
 
 async def _object(request: Request, fields: str) -> dict[str, Any]:

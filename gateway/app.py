@@ -108,6 +108,8 @@ def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | Non
             ("PATCH", "/admin/keys/{key_id:path}", admin.change_key),
             ("DELETE", "/admin/keys/{key_id:path}", admin.revoke_key),
             ("GET", "/admin/usage", admin.usage),
+            ("GET", "/admin/cache", admin.cache_statistics),
+            ("DELETE", "/admin/cache", admin.clear_cache),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 

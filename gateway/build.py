@@ -198,7 +198,9 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
 
 def _admin(house: House) -> Admin | None:
     guard = house.entrance.admin_guard
-    return Admin(house.store, guard, house.config.keys, house.config.teams.keys()) if guard.is_open else None
+    if not guard.is_open:
+        return None
+    return Admin(house.store, guard, house.config.keys, house.config.teams.keys(), house.cache)
 
 
 def _telemetry(house: House) -> Telemetry | None:

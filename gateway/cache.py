@@ -147,6 +147,15 @@ class Cache:
         memory = self._memory
         return CacheStatistics(len(memory), memory.bytes, memory.limit, memory.evictions, models)
 
+    async def shared_sums(self) -> Sums | None:
+        """Of all replicas, but for their last second; None where nobody sums them up, or cannot be asked."""
+        if self.shared is None:
+            return None
+        try:
+            return await self.shared.sums()
+        except StateUnavailable:
+            return None
+
     async def run(self) -> None:
         """Hears every second, until cancelled, whether another replica has cleared the cache."""
         while True:

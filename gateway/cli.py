@@ -14,6 +14,7 @@ from gateway import build, keys, schema, serving, welcome
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
+from gateway.commands.cache import cache
 from gateway.commands.common import FILE, config_option, fail, load, with_store
 from gateway.commands.keys import keys_group
 from gateway.commands.probe import probe
@@ -117,3 +118,4 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
 main.add_command(probe)
 main.add_command(keys_group)
 main.add_command(usage)
+main.add_command(cache)

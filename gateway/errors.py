@@ -18,14 +18,14 @@ GatewayError
 ├── Throttled                   429  every target throttled us
 ├── QuotaExhausted              429  a budget, or every target's quota, is used up
 ├── HeadersTooLarge             431
-├── NotCached                   504  the client wants what is in the cache, or nothing
 └── ServerError                 500  none of the caller's doing
     ├── InternalError           500  our own mistake
     ├── UpstreamError           502  every target failed or broke its promise
     ├── UpstreamUnavailable     503  no target has capacity or could be reached
     ├── Overloaded              503  no free slot here before the deadline
     ├── StateUnavailable        503  our own store failed
-    └── UpstreamTimeout         504
+    ├── UpstreamTimeout         504
+    └── NotCached               504  the client wants what is in the cache, or nothing
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -183,7 +183,7 @@ class UpstreamTimeout(ServerError):
     code = "upstream_timeout"
 
 
-class NotCached(GatewayError):
+class NotCached(ServerError):
     """https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.7"""
 
     status = 504

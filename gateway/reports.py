@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway import keys
 from gateway.allowances import NANOS, Budget, Rates
 from gateway.auth import KeyRecord
+from gateway.cache import CacheStatistics, Sums
 from gateway.store import Usage, UsageKey, UsageQuery
 
 COLUMNS: Final = (
@@ -71,6 +72,29 @@ def usage_csv(rows: Sequence[tuple[UsageKey, Usage]]) -> str:
 def _harmless(value: object) -> object:
     """https://owasp.org/www-community/attacks/CSV_Injection"""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def cache_object(cache: CacheStatistics, shared: Sums | None) -> dict[str, Any]:
+    """`shared` are the sums of all replicas, where they can be had."""
+    return {
+        "object": "cache",
+        "memory": {
+            "entries": cache.entries,
+            "bytes": cache.bytes,
+            "limit": cache.limit,
+            "evictions": cache.evictions,
+        },
+        "models": cache_rows(cache.models),
+        "shared": None if shared is None else cache_rows(shared),
+    }
+
+
+def cache_rows(sums: Sums) -> list[dict[str, Any]]:
+    """`ratio` is the part of what was looked up that was there."""
+    return [
+        {"model": model, "hits": hits, "misses": misses, "ratio": round(hits / max(1, hits + misses), 4)}
+        for model, (hits, misses) in sums.items()
+    ]
 
 
 def key_object(record: KeyRecord, now: float) -> dict[str, Any]:

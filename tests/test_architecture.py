@@ -76,7 +76,7 @@ GATEWAY_ORDER = [
     {"build"},
     {"welcome", "serving"},
     {"commands", "commands.common", "commands.granting"},
-    {"commands.keys", "commands.probe", "commands.usage"},
+    {"commands.cache", "commands.keys", "commands.probe", "commands.usage"},
     {"cli"},
     {"__main__"},
 ]
@@ -100,7 +100,7 @@ DOORS = {
     "botocore": {"providers.aws_signature"},
     "click": {
         "gateway.cli",
-        *(f"gateway.commands.{room}" for room in ("common", "granting", "keys", "probe", "usage")),
+        *(f"gateway.commands.{room}" for room in ("cache", "common", "granting", "keys", "probe", "usage")),
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
