@@ -110,16 +110,15 @@ class Admin:
         return await asyncio.to_thread(_usage_csv if form == "csv" else _usage_report, rows)
 
     async def cache_statistics(self, request: Request) -> Response:
-        """Of the process that answers; `shared` are the hits and misses of all of them, where Redis sums these up."""
+        """Of every process that shares the state."""
         self._check(request)
-        return await _cache_object(self._cache())
+        return _json(reports.cache_object(await self._cache().of_all()))
 
     async def clear_cache(self, request: Request) -> Response:
-        """In all processes that share it through Redis, within a second; else in the one that answers."""
+        """In every process that shares the state, within a second."""
         self._check(request)
-        cache = self._cache()
-        await cache.clear()
-        return await _cache_object(cache)
+        await self._cache().clear()
+        return _json({"object": "cache", "cleared": True})
 
     def _cache(self) -> Cache:
         if self.cache is None:
@@ -144,10 +143,6 @@ class Admin:
         if record in self.file_keys:
             raise InvalidRequest("This key stands in the routing file, and is changed there.")
         return record
-
-
-async def _cache_object(cache: Cache) -> Response:
-    return _json(reports.cache_object(cache.statistics(), await cache.shared_sums()))
 
 
 async def _object(request: Request, fields: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gateway.admin import Admin
 from gateway.endpoints import Endpoints
@@ -52,12 +52,8 @@ def application(
     admin: Admin | None,
     telemetry: Telemetry | None,
     cors_origins: Sequence[str],
-    lifespan: Lifespan[Starlette],
 ) -> Starlette:
-    """`lifespan` is entered before the first request and left after the last.
-
-    Without `admin` there is no /admin, without `telemetry` no /metrics.
-    """
+    """Without `admin` there is no /admin, without `telemetry` no /metrics."""
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
@@ -73,7 +69,6 @@ def application(
         routes=routes(endpoints, admin, telemetry),
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
-        lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirected POST loses its body with many clients
     return app

@@ -11,7 +11,7 @@ from dataclasses import replace
 from gateway import adapters, tokens
 from gateway.backends import Remote
 from gateway.config import ModelConfig, TargetConfig
-from gateway.engines import Engines
+from gateway.engines import Engines, Key, key_of
 from gateway.routing import Backend, Route, Target
 from gateway.statistics import ToldStatistics
 from gateway.token_sources import TokenSources
@@ -20,6 +20,7 @@ from gateway.upstream import Upstream, Via
 from gateway.wire import OWN_FIELDS
 from providers.base import Endpoint, Provider
 from providers.engine import Engine, EngineError, LocalProvider, Transformer
+from providers.token_grants import Grant
 
 
 class BuildError(Exception):
@@ -149,6 +150,20 @@ def _place(target: TargetConfig, model: ModelConfig) -> str:
 
 def _loop_clock() -> float:
     return asyncio.get_running_loop().time()
+
+
+def ways(target: TargetConfig) -> set[Via]:
+    """How a service and the endpoint of its tokens are reached; none for a local model."""
+    if not isinstance(adapters.find(target.provider), Provider):
+        return set()
+    bought = {Via(target.token_proxy, target.ca_file)} if isinstance(target.credentials, Grant) else set()
+    return {Via(target.proxy, target.ca_file), *bought}
+
+
+def engine_key(target: TargetConfig) -> Key | None:
+    """Which of the loaded models it is; None for a service."""
+    provider = adapters.find(target.provider)
+    return key_of(provider, target.path or "", target.model) if isinstance(provider, LocalProvider) else None
 
 
 def _endpoint(target: TargetConfig) -> Endpoint:

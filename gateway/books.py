@@ -7,11 +7,12 @@ refused unprocessed; a request that is cut off in the middle keeps its estimate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway import admission, usage
+from gateway.allowances import Team
 from gateway.answers import UsageSource
 from gateway.auth import Caller
 from gateway.dispatch import Delivery
@@ -94,6 +95,10 @@ class Entry:
 class Books:
     limiter: Limiter
     ledger: Ledger
+
+    def of(self, teams: Mapping[str, Team]) -> Books:
+        """The same books for other teams."""
+        return Books(self.limiter.of(teams), self.ledger)
 
     @contextmanager
     def entry(self, caller: Caller, route: Route, counter: Counter, inputs: int, record: Record) -> Iterator[Entry]:

@@ -6,25 +6,25 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
-from starlette.applications import Starlette
+from starlette.routing import Router
 
-from gateway import assembly, entrance
+from gateway import assembly, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
 from gateway.cache import Cache
 from gateway.cache_memory import Memory
 from gateway.config import Config, ModelConfig, StateConfig
+from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
-from gateway.entrance import Entrance
-from gateway.flights import Flights
+from gateway.errors import StateUnavailable
+from gateway.house import House
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
 from gateway.logs import GATEWAY
@@ -34,7 +34,7 @@ from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.state_watch import StateWatch
-from gateway.store import Store
+from gateway.store import Store, ValueStore
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
@@ -44,61 +44,68 @@ from gateway.store.redis_link import RedisLink
 from gateway.supply import Supply
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
+from gateway.tokens import Counter
 from gateway.upstream import Upstream
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """Everything that lives as long as the process."""
-
-    config: Config
-    gateway: Gateway
-    store: Store
-    entrance: Entrance
-    upstream: Upstream
-    engines: Engines
-    running: Running
-    books: Books
-    state: StateWatch
-    metrics: Metrics
-    cache: Cache | None
-
-    async def close(self) -> None:
-        """Settles and writes down what is left; none of it is left out because another part failed."""
-        async with AsyncExitStack() as last_first:
-            last_first.push_async_callback(self.store.close)
-            last_first.push_async_callback(self.books.ledger.write)
-            last_first.push_async_callback(self.books.limiter.settled)
-            if self.cache is not None:
-                last_first.push_async_callback(self.cache.close)
-            last_first.push_async_callback(self.upstream.close)
-            last_first.push_async_callback(self.engines.close)
 
 
 def house(config: Config) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
-    trusted = entrance.trusted(config, upstream)
+    entrance.trusted(config, upstream)  # what is wrong with them is said before the state is opened
     kept, on_loss = store(config), config.state.on_loss
     metrics = Metrics()
-    books = Books(
-        Limiter(kept, MemoryLimits(time.time), config.teams, on_loss, time.time, metrics),
-        Ledger(kept, time.time),
-    )
-    vectors = cache(config, metrics)
-    return House(
-        config=config,
-        gateway=gateway(config, upstream, engines, books, vectors),
+    limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
+    made = House(
         store=kept,
-        entrance=entrance.entrance(config, kept, trusted),
         upstream=upstream,
         engines=engines,
+        sources=TokenSources(upstream, _loop_clock, time.time),
         running=Running(),
-        books=books,
+        books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
-        cache=vectors,
+        cache=cache(config, kept, metrics),
+        current=Current(),
+        began=int(time.time()),
     )
+    made.current.sweep = made.sweep
+    made.current.generation = generation(made, config, None)
+    return made
+
+
+def generation(house: House, config: Config, before: Generation | None) -> Generation:
+    """What a configuration makes of the house, with what is as it was `before`. It is not served yet.
+
+    Loads local models, so that a thread is the place for it. Raises BuildError; what was made until then is swept.
+    """
+    if before is None:
+        door = entrance.entrance(config, house.store, entrance.trusted(config, house.upstream))
+    else:
+        trusted = entrance.trusted(config, house.upstream, before.entrance.trusted)
+        door = entrance.renewed(before.entrance, config, trusted)
+    made = routes(config.models, house.upstream, house.engines, house.sources)
+    if before is not None:
+        former = zip(before.config.models, before.gateway.routes, strict=True)
+        made = carry_over.carried(zip(config.models, made, strict=True), former)
+    counters = {} if before is None else before.gateway.counters
+    serving = _gateway(made, counters, house.books.of(config.teams), house.cache)
+    endpoints = Endpoints(
+        gateway=serving,
+        authenticator=door.authenticator,
+        usage_store=house.store,
+        running=house.running,
+        state=house.state,
+        max_body=config.server.max_body,
+        timeout=config.server.timeout,
+        expose_targets=config.server.expose_targets,
+        created=house.began,
+    )
+    guard = door.admin_guard
+    admin = Admin(house.store, guard, config.keys, config.teams.keys(), house.cache) if guard.is_open else None
+    reader = None if config.server.metrics == "public" else guard
+    telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
+    app = application(endpoints, admin, telemetry, config.server.cors_origins)
+    return Generation(config, serving, door, app)
 
 
 def _threads(workers: int) -> int | None:
@@ -106,33 +113,34 @@ def _threads(workers: int) -> int | None:
     return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
 
 
-def gateway(
-    config: Config,
-    upstream: Upstream,
-    engines: Engines | None = None,
-    books: Books | None = None,
-    cache: Cache | None = None,
-) -> Gateway:
-    """The routes with their backends. Raises BuildError.
+def gateway(config: Config, upstream: Upstream) -> Gateway:
+    """The gateway alone, for whoever embeds without a server; nothing is written down. Raises BuildError.
 
-    Whoever gives `upstream` and `engines` closes them; engines that nobody gives end with the process. Without books
-    nothing is written down.
+    Whoever gives `upstream` closes it; the engines end with the process.
     """
-    made = routes(config.models, upstream, engines or Engines())
+    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time))
+
+
+def _gateway(
+    made: Sequence[Route], counters: Mapping[str, Counter], books: Books, cache: Cache | None = None
+) -> Gateway:
+    """`counters` are those that are there already."""
     dispatcher = Dispatcher(retry(), _loop_clock)
     return Gateway(
         routes=Routes(made),
-        counters={route.tokenizer: assembly.counter(route) for route in made},
+        counters={route.tokenizer: counters.get(route.tokenizer) or assembly.counter(route) for route in made},
         dispatcher=dispatcher,
-        books=books or unkept(time.time),
+        books=books,
         random=random.random,
-        supply=None if cache is None else Supply(cache, dispatcher, Flights()),
+        supply=None if cache is None else Supply(cache, dispatcher),
     )
 
 
-def routes(models: Sequence[ModelConfig], upstream: Upstream, engines: Engines) -> list[Route]:
+def routes(
+    models: Sequence[ModelConfig], upstream: Upstream, engines: Engines, sources: TokenSources | None = None
+) -> list[Route]:
     """The models with their backends; what several of them use is made once. Raises BuildError."""
-    sources = TokenSources(upstream, _loop_clock, time.time)
+    sources = sources or TokenSources(upstream, _loop_clock, time.time)
     return [assembly.route(model, engines, upstream, sources) for model in models]
 
 
@@ -148,66 +156,36 @@ def store(config: Config) -> Store:
     return RedisStore(_link(state))
 
 
+def cache(config: Config, values: ValueStore, metrics: Metrics) -> Cache | None:
+    """Its Redis is that of the state, over connections of its own: what is slow here must not hold up limits."""
+    kept = config.cache
+    if kept is None:
+        return None
+    shared = RedisCache(_link(config.state), kept.ttl) if kept.redis else None
+    return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics)
+
+
 def _link(state: StateConfig) -> RedisLink:
     return RedisLink(Address.of(state.url or "", state.password), state.ca_file)
 
 
-def cache(config: Config, metrics: Metrics) -> Cache | None:
-    """Raises StoreError where the state's CA file cannot be used."""
-    kept = config.cache
-    if kept is None:
-        return None
-    return Cache(Memory(kept.memory), redis_cache(config), kept.ttl, kept.scope, time.time, metrics)
-
-
-def redis_cache(config: Config) -> RedisCache | None:
-    """Over connections of its own: a slow cache must not hold up limits."""
-    kept = config.cache
-    return RedisCache(_link(config.state), kept.ttl) if kept is not None and kept.redis else None
-
-
-def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Starlette:
+def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Router:
     """The ASGI application of a house; `until_stopped` is held from the start to the stop of the server."""
-    server = house.config.server
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
         work = [house.state.run(), house.books.ledger.run(), house.books.limiter.run()]
         if house.cache is not None:
-            await house.cache.learn()
+            with suppress(StateUnavailable):
+                await house.cache.learn()
             work.append(house.cache.run())
         async with _beside(*work):
             with until_stopped or nullcontext():
                 yield
         await house.close()
 
-    endpoints = Endpoints(
-        gateway=house.gateway,
-        authenticator=house.entrance.authenticator,
-        usage_store=house.store,
-        running=house.running,
-        state=house.state,
-        max_body=server.max_body,
-        timeout=server.timeout,
-        expose_targets=server.expose_targets,
-        created=int(time.time()),
-    )
-    return application(endpoints, _admin(house), _telemetry(house), server.cors_origins, lifespan)
-
-
-def _admin(house: House) -> Admin | None:
-    guard = house.entrance.admin_guard
-    if not guard.is_open:
-        return None
-    return Admin(house.store, guard, house.config.keys, house.config.teams.keys(), house.cache)
-
-
-def _telemetry(house: House) -> Telemetry | None:
-    guard = house.entrance.admin_guard
-    if house.config.server.metrics == "public":
-        return Telemetry(house.metrics, None)
-    return Telemetry(house.metrics, guard) if guard.is_open else None
+    return Router(default=house.current, lifespan=lifespan)
 
 
 @asynccontextmanager

@@ -6,56 +6,37 @@ A vector is found by all that decides it (`cache_entry.Recipe`), and only what h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from gateway import cache_state
 from gateway.auth import Caller
 from gateway.cache_entry import Kept, Recipe, pack, unpack
 from gateway.cache_memory import Memory
+from gateway.cache_state import CacheStatistics
 from gateway.config import Scope
 from gateway.dimensions import Length
 from gateway.errors import StateUnavailable
 from gateway.metrics import Metrics
 from gateway.routing import Route
+from gateway.store import ValueStore
 from providers.base import InputType
 
 LEARN_SECONDS: Final = 1.0
-
-Sums = Mapping[str, tuple[int, int]]
-"""Hits and misses by model."""
+LEARN_TIMES: Final = 5
+"""After so many times it tells how it is doing."""
 
 
 class SharedCache(Protocol):
-    """Entries by key, for all replicas; `look_up` and `write` never raise."""
-
-    epoch: str | None
-    name: str
+    """Entries by key, for all replicas; neither method ever fails."""
 
     async def look_up(self, keys: Sequence[bytes]) -> Sequence[bytes | None] | None: ...
 
     def write(self, entries: Mapping[bytes, bytes]) -> None: ...
 
-    async def learn(self, hits: Mapping[str, int], misses: Mapping[str, int]) -> None: ...
-
-    async def clear(self) -> None: ...
-
-    async def sums(self) -> Sums: ...
-
     async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStatistics:
-    """Of this process; sizes are in bytes."""
-
-    entries: int
-    bytes: int
-    limit: int
-    evictions: int
-    models: Sums
 
 
 class Cache:
@@ -68,30 +49,33 @@ class Cache:
         self,
         memory: Memory,
         shared: SharedCache | None,
+        state: ValueStore,
         ttl: float,
         scope: Scope,
         clock: Callable[[], float],
         metrics: Metrics,
         generation: Callable[[str], int] = lambda space: 0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.shared = shared
+        self._shared = shared
+        self._state = state
+        self._sleep = sleep
         self._memory = memory
         self._ttl = ttl
         self._scope = scope
         self._clock = clock
         self._metrics = metrics
         self._generation = generation
-        self._epoch = ""
+        self._process = uuid.uuid4().hex
+        self._epoch: str | None = None
         self._evicted = 0
-        self._hits: Counter[str] = Counter()
-        self._misses: Counter[str] = Counter()
-        self._untold: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        self._looked_up: dict[str, tuple[int, int]] = {}
 
     def recipe(
         self, route: Route, caller: Caller, length: Length, role: InputType | None, extra: Mapping[str, Any]
     ) -> Recipe:
         return Recipe(
-            epoch=self._current_epoch(),
+            epoch=self._epoch or self._process,  # before the state was reached, one of its own
             space=route.space,
             generation=self._generation(route.space),
             made_by=route.made_by,
@@ -109,8 +93,8 @@ class Cache:
         now = self._clock()
         found = [self._fresh(self._memory.get(key), now) for key in keys]
         lacking = [place for place, kept in enumerate(found) if kept is None]
-        if lacking and self.shared is not None:
-            entries = await self.shared.look_up([keys[place] for place in lacking])
+        if lacking and self._shared is not None and self._epoch is not None:
+            entries = await self._shared.look_up([keys[place] for place in lacking])
             for place, entry in zip(lacking, entries or (), strict=entries is not None):
                 kept = None if entry is None else self._fresh(unpack(keys[place], entry, dimensions), now)
                 if kept is not None:
@@ -129,74 +113,64 @@ class Cache:
         for key, kept in entries.items():
             self._memory.put(key, kept)
         self._tell_size()
-        if self.shared is not None and entries:
-            self.shared.write({key: pack(key, kept) for key, kept in entries.items()})
+        if self._shared is not None and self._epoch is not None and entries:
+            self._shared.write({key: pack(key, kept) for key, kept in entries.items()})
 
     async def clear(self) -> None:
-        """Here at once, and in other replicas within a second. Raises StateUnavailable; memory is empty then, too."""
-        self._epoch = uuid.uuid4().hex
-        self._memory.clear()
-        self._tell_size()
-        self._hits.clear()
-        self._misses.clear()
-        if self.shared is not None:
-            await self.shared.clear()
+        """Here at once, in every other process within a second. Raises StateUnavailable, being empty here then, too."""
+        self._forget()
+        await cache_state.clear(self._state)
+        await self.learn()
 
     def statistics(self) -> CacheStatistics:
-        models = {model: (self._hits[model], self._misses[model]) for model in sorted(self._hits | self._misses)}
         memory = self._memory
-        return CacheStatistics(len(memory), memory.bytes, memory.limit, memory.evictions, models)
+        return CacheStatistics(len(memory), memory.bytes, memory.limit, memory.evictions, dict(self._looked_up))
 
-    async def shared_sums(self) -> Sums | None:
-        """Of all replicas, but for their last second; None where nobody sums them up, or cannot be asked."""
-        if self.shared is None:
-            return None
-        try:
-            return await self.shared.sums()
-        except StateUnavailable:
-            return None
+    async def of_all(self) -> Sequence[CacheStatistics]:
+        """This process's, and what the others last told. Raises StateUnavailable."""
+        await self._tell()
+        return await cache_state.told(self._state)
 
     async def run(self) -> None:
-        """Hears every second, until cancelled, whether another replica has cleared the cache."""
+        """Hears every second, until cancelled, whether anyone has cleared it, and tells now and then how it is doing."""
         while True:
-            await self.learn()
-            await asyncio.sleep(LEARN_SECONDS)
+            with contextlib.suppress(StateUnavailable):
+                await self._tell()
+            for _ in range(LEARN_TIMES):
+                await self._sleep(LEARN_SECONDS)
+                with contextlib.suppress(StateUnavailable):
+                    await self.learn()
 
     async def learn(self) -> None:
-        if self.shared is None:
-            return
-        told, self._untold = self._untold, (Counter(), Counter())
-        before = self.shared.epoch
-        try:
-            await self.shared.learn(*told)
-        except StateUnavailable:
-            self._untold = (told[0] + self._untold[0], told[1] + self._untold[1])
-        if self.shared.epoch != before:
-            self._memory.clear()  # nothing in it could be found any more
-            self._tell_size()
+        """Raises StateUnavailable."""
+        epoch = await cache_state.epoch(self._state)
+        if epoch != self._epoch:
+            self._forget()
+            self._epoch = epoch
 
     async def close(self) -> None:
-        if self.shared is not None:
-            await self.learn()
-            await self.shared.close()
+        if self._shared is not None:
+            await self._shared.close()
+        with contextlib.suppress(StateUnavailable):
+            await cache_state.untell(self._state, self._process)
+
+    async def _tell(self) -> None:
+        await cache_state.tell(self._state, self._process, self.statistics())
+
+    def _forget(self) -> None:
+        self._memory.clear()
+        self._tell_size()
 
     def now(self) -> float:
         return self._clock()
-
-    def _current_epoch(self) -> str:
-        """Part of every key: what was sent for before the cache was cleared, and comes after, is not found either."""
-        shared = None if self.shared is None else self.shared.epoch
-        return self._epoch if shared is None else shared
 
     def _fresh(self, kept: Kept | None, now: float) -> Kept | None:
         return kept if kept is not None and now - kept.made < self._ttl else None
 
     def _count(self, model: str, hits: int, misses: int) -> None:
         self._metrics.cached(model, hits, misses)
-        untold_hits, untold_misses = self._untold
-        for counters, number in (((self._hits, untold_hits), hits), ((self._misses, untold_misses), misses)):
-            for counter in counters if number else ():
-                counter[model] += number
+        before = self._looked_up.get(model, (0, 0))
+        self._looked_up[model] = (before[0] + hits, before[1] + misses)
 
     def _tell_size(self) -> None:
         memory = self._memory

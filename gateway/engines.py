@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gateway.backends import Local
 from gateway.batcher import Batcher
 from gateway.routing import Backend
 from providers.engine import Engine, LocalModel, LocalProvider, Transformer
+
+Key = tuple[str, str, str]
+"""What tells models apart: the provider, the path, and the name where the provider reads it."""
 
 
 class Engines:
@@ -13,12 +18,12 @@ class Engines:
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
-        self._loaded: dict[tuple[str, str, str], Engine | Transformer] = {}
+        self._loaded: dict[Key, Engine | Transformer] = {}
         self._batchers: dict[int, Batcher] = {}
 
     def get(self, provider: LocalProvider, path: str, name: str) -> Engine | Transformer:
         """Raises EngineError when it cannot be loaded."""
-        key = (provider.name, path, name if provider.reads_name else "")
+        key = key_of(provider, path, name)
         if key not in self._loaded:
             self._loaded[key] = provider.load(LocalModel(path, name, self._threads))
         return self._loaded[key]
@@ -29,6 +34,16 @@ class Engines:
             return Local(engine, max_concurrency)
         return self._batchers.setdefault(id(engine), Batcher(engine))
 
+    async def keep(self, keys: Collection[Key | None]) -> None:
+        """Stops all others, and forgets them. Nobody may ask them any more."""
+        for key in [key for key in self._loaded if key not in keys]:
+            batcher = self._batchers.pop(id(self._loaded.pop(key)), None)
+            if batcher is not None:
+                await batcher.close()
+
     async def close(self) -> None:
-        for batcher in self._batchers.values():
-            await batcher.close()
+        await self.keep(())
+
+
+def key_of(provider: LocalProvider, path: str, name: str) -> Key:
+    return (provider.name, path, name if provider.reads_name else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -24,6 +25,12 @@ class Failures:
         self._trusted = trusted
         self._clock = clock
         self._whole_at: OrderedDict[str, float] = OrderedDict()
+
+    def behind(self, trusted: Sequence[Network]) -> Failures:
+        """The same buckets, with other balancers in front."""
+        other = copy.copy(self)
+        other._trusted = trusted
+        return other
 
     def wait(self, source: Source) -> float:
         """How many seconds until another failure is let pass; 0 while there may be one now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, Literal
@@ -38,6 +39,12 @@ class Shelf:
         self._clock = clock
         self._outlasts_loss = outlasts_loss
         self._recent: OrderedDict[str, tuple[KeyRecord, float]] = OrderedDict()
+
+    def listing(self, fixed: Iterable[tuple[str, KeyRecord]]) -> Shelf:
+        """The same with other fixed records; what was found in the store is remembered by both."""
+        other = copy.copy(self)
+        other._fixed = dict(fixed)
+        return other
 
     def knows(self, name: str) -> bool:
         """Whether this record was there before, so that looking for it is no guess."""
@@ -85,6 +92,14 @@ class KnownKeys:
         outlasts_loss = on_loss == "allow"
         self.by_hash = Shelf(((record.sha256, record) for record in fixed), store.find_key, clock, outlasts_loss)
         self.by_id = Shelf(((record.id, record) for record in fixed), store.find_key_by_id, clock, outlasts_loss)
+
+    def listing(self, records: Collection[KeyRecord], teams: Collection[str]) -> KnownKeys:
+        """The same with the keys and teams of another routing file."""
+        other = copy.copy(self)
+        other._teams = teams
+        other.by_hash = self.by_hash.listing((record.sha256, record) for record in records)
+        other.by_id = self.by_id.listing((record.id, record) for record in records)
+        return other
 
     def usable(self, record: KeyRecord) -> bool:
         """A key of a team that the routing file no longer has would slip from the team's limits and budget."""

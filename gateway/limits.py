@@ -6,6 +6,7 @@ While the state cannot be reached, `on_state_loss` decides: `allow` counts in th
 from __future__ import annotations
 
 import asyncio
+import copy
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,12 @@ class Limiter:
         self._clock = clock
         self._settling: set[asyncio.Task[None]] = set()
         self._waiting: deque[_Settlement] = deque()
+
+    def of(self, teams: Mapping[str, Team]) -> Limiter:
+        """The same for other teams: both settle together what either has reserved."""
+        other = copy.copy(self)
+        other._teams = teams
+        return other
 
     def counts(self, caller: Caller, route: Route) -> bool:
         """Whether a limit of tokens or money applies, so that tokens have to be counted before anything is sent."""

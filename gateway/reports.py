@@ -8,10 +8,10 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gateway import keys
+from gateway import cache_state, keys
 from gateway.allowances import NANOS, Budget, Rates
 from gateway.auth import KeyRecord
-from gateway.cache import CacheStatistics, Sums
+from gateway.cache_state import CacheStatistics, Sums
 from gateway.store import Usage, UsageKey, UsageQuery
 
 COLUMNS: Final = (
@@ -74,19 +74,11 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def cache_object(cache: CacheStatistics, shared: Sums | None) -> dict[str, Any]:
-    """`shared` are the sums of all replicas, where they can be had."""
-    return {
-        "object": "cache",
-        "memory": {
-            "entries": cache.entries,
-            "bytes": cache.bytes,
-            "limit": cache.limit,
-            "evictions": cache.evictions,
-        },
-        "models": cache_rows(cache.models),
-        "shared": None if shared is None else cache_rows(shared),
-    }
+def cache_object(processes: Sequence[CacheStatistics]) -> dict[str, Any]:
+    """The sums of the processes that run, each counted since it started; `limit` and `bytes` are of their memory."""
+    whole = cache_state.sum_of(processes)
+    sizes = {name: getattr(whole, name) for name in ("entries", "bytes", "limit", "evictions")}
+    return {"object": "cache", "processes": len(processes), "memory": sizes, "models": cache_rows(whole.models)}
 
 
 def cache_rows(sums: Sums) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from gateway import build, logs
@@ -77,7 +77,7 @@ def serve(config: Config, listener: socket.socket, announce: Callable[[], None])
     uvicorn.Server(_settings(config, lambda: application)).run(sockets=[listener])
 
 
-def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Config:
+def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
     return uvicorn.Config(
         factory,
         factory=True,
@@ -94,12 +94,12 @@ def _settings(config: Config, factory: Callable[[], Starlette]) -> uvicorn.Confi
     )
 
 
-def _application(config: Config) -> Starlette:
+def _application(config: Config) -> ASGIApp:
     house = build.house(config)
     return build.web(house, draining(house.running, config.server.drain / 2))
 
 
-def _in_worker(config: Config) -> Starlette:
+def _in_worker(config: Config) -> ASGIApp:
     try:
         return _application(config)
     except (BuildError, StoreError) as error:

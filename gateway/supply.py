@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway import usage
 from gateway.answers import UsageSource
@@ -55,7 +55,7 @@ class Want:
 class Supply:
     cache: Cache
     dispatcher: Dispatcher
-    flights: Flights[Landed]
+    flights: Flights[Landed] = field(default_factory=Flights)
 
     async def bring(self, want: Want, *, joins: bool) -> tuple[Delivery, Mapping[int, Kept]]:
         """What this request itself has sent, over the whole job, and by place what it got from others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from gateway.config import TargetConfig
 from gateway.credentials import ANSWER_BYTES, BearerToken, Credentials, Signature
@@ -13,13 +14,13 @@ from providers.token_grants import Grant
 
 
 class TokenSources:
-    """`clock` is the event loop's, `now` in seconds since 1970."""
+    """`clock` is the event loop's, `now` in seconds since 1970. A token is kept while any backend has it."""
 
     def __init__(self, upstream: Upstream, clock: Callable[[], float], now: Callable[[], float]) -> None:
         self._upstream = upstream
         self._clock = clock
         self._now = now
-        self._kept: dict[tuple[Grant, Via], BearerToken] = {}
+        self._kept: WeakValueDictionary[tuple[Grant, Via], BearerToken] = WeakValueDictionary()
 
     def credentials(self, target: TargetConfig) -> Credentials | None:
         """Raises OSError or ValueError when the way to the token endpoint cannot be used."""

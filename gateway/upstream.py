@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,9 +89,13 @@ class Upstream:
             return Fault(FaultKind.MALFORMED, "its answer is larger than any right one", answer.status_code)
         return Response(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)
 
+    async def keep(self, ways: Collection[Via]) -> None:
+        """Closes the pools of all other ways. Nobody may send on them any more."""
+        for via in [via for via in self._pools if via not in ways]:
+            await self._pools.pop(via).aclose()
+
     async def close(self) -> None:
-        for pool in self._pools.values():
-            await pool.aclose()
+        await self.keep(())
 
 
 async def _read(answer: httpx.Response, most: int) -> bytes | None:

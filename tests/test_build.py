@@ -57,14 +57,14 @@ async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
     config = configured(tmp_path, "teams: {t: {budget: {tokens: 100, per: total}}}")
     caller = Caller("k", "k", ("*",), team="t")
     house = build.house(config)
-    (route,) = (route for _, route in house.gateway.routes.visible_to(caller))
+    (route,) = house.current.generation.gateway.routes
     web = build.web(house)
-    async with web.router.lifespan_context(web):
-        limiter = house.books.limiter
+    async with web.lifespan_context(web):
+        limiter = house.current.generation.gateway.books.limiter
         limiter.settle(await limiter.reserve(caller, route, 10, 60.0), route, 30)
         house.books.ledger.add(caller, "local", Usage(requests=1))
     again = build.house(config)
-    reservation = await again.books.limiter.reserve(caller, route, 10, 60.0)
+    reservation = await again.current.generation.gateway.books.limiter.reserve(caller, route, 10, 60.0)
     used = [sums.requests for _, sums in await again.store.usage(UsageQuery())]
     await again.close()
 
@@ -73,7 +73,8 @@ async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
 
 async def test_failing_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails at the end keeps nothing else from being written down and closed."""
-    house = build.house(configured(tmp_path, ""))
+    config = configured(tmp_path, "")
+    house = build.house(config)
     house.books.ledger.add(Caller("k", "k", ("*",)), "local", Usage(requests=1))
 
     async def fail(_: object) -> None:
@@ -85,7 +86,7 @@ async def test_failing_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPat
         await house.close()
     with pytest.raises(StateUnavailable):  # it is closed
         await house.store.ping()
-    again = build.store(house.config)
+    again = build.store(config)
     used = [sums.requests for _, sums in await again.usage(UsageQuery())]
     await again.close()
 

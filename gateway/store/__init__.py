@@ -124,7 +124,31 @@ class UsageStore(Protocol):
         ...
 
 
-class Store(KeyStore, LimitStore, UsageStore, Protocol):
+class ValueStore(Protocol):
+    """Small values that every process shares: a lock, a mark, what one has found out for all.
+
+    They are told apart by family and name, and a family is read whole: none holds more than some hundred.
+    """
+
+    async def value(self, family: str, name: str) -> bytes | None: ...
+
+    async def values(self, family: str) -> Mapping[str, bytes]:
+        """Those that have not ended, by name."""
+        ...
+
+    async def put_value(
+        self, family: str, name: str, value: bytes, seconds: float | None = None, *, only_if_absent: bool = False
+    ) -> bool:
+        """Keeps a value for so many seconds of the home's clock, or for good, in place of what was there.
+
+        False, with nothing done, only where it was wanted absent and is not.
+        """
+        ...
+
+    async def drop_value(self, family: str, name: str) -> None: ...
+
+
+class Store(KeyStore, LimitStore, UsageStore, ValueStore, Protocol):
     """Every method raises `errors.StateUnavailable` when the state fails in flight."""
 
     name: str

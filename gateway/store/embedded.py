@@ -15,6 +15,7 @@ from gateway.gates import Gate, Standing
 from gateway.store import Usage, UsageKey, UsageQuery, grants
 from gateway.store.memory import MemoryLimits
 from gateway.store.sqlite_file import SqliteFile
+from gateway.store.sqlite_values import SqliteValues
 
 _COLUMNS: Final = "id, name, sha256, models, created, expires, revoked, granted"
 _FIND: Final = f"SELECT {_COLUMNS} FROM keys WHERE sha256 = ?"  # noqa: S608 (the columns are ours)
@@ -59,6 +60,7 @@ class EmbeddedStore:
         self._file = SqliteFile(file, sleep)
         self._clock = clock
         self._limits = MemoryLimits(clock)
+        self._values = SqliteValues(self._file, clock)
         self._restored = False
         self._one_save = asyncio.Lock()
         self._last_save: asyncio.Task[None] | None = None
@@ -163,6 +165,24 @@ class EmbeddedStore:
             raise
         for budget in budgets:
             self._limits.restore(*budget)
+
+    # ── values ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def value(self, family: str, name: str) -> bytes | None:
+        return (await self._values.find(family, name)).get(name)
+
+    async def values(self, family: str) -> Mapping[str, bytes]:
+        return await self._values.find(family, None)
+
+    async def put_value(
+        self, family: str, name: str, value: bytes, seconds: float | None = None, *, only_if_absent: bool = False
+    ) -> bool:
+        return await self._values.put(family, name, value, seconds, only_if_absent=only_if_absent)
+
+    async def drop_value(self, family: str, name: str) -> None:
+        await self._values.drop(family, name)
+
+    # ── itself ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def ping(self) -> None:
         await self._file.run("SELECT 1", ())

@@ -1,9 +1,9 @@
 """State in a Redis that all replicas share: keys, limits and usage, each step one atomic call.
 
-Three families of names, which a Cluster may keep on different nodes: `gateway:keys`, one hash; `{gateway:limits}:…`,
+Four families of names, which a Cluster may keep on different nodes: `gateway:keys`, one hash; `{gateway:limits}:…`,
 a hash for each limit, gone by itself when it holds nothing worth keeping; `{gateway:usage:DAY}:…`, the sums of a day,
-with `gateway:usage` as the index of days. The first brace of a name begins its hash tag and the next one ends it, so
-what follows may be any text.
+with `gateway:usage` as the index of days; `gateway:values:…`, a hash for each family of shared values. The first brace
+of a name begins its hash tag and the next one ends it, so what follows may be any text.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _ADD_KEY: Final = Script.of("add_key")
 _REVOKE_KEY: Final = Script.of("revoke_key")
 _ADD_USAGE: Final = Script.of("add_usage")
 _USAGE: Final = Script.of("usage")
+_FIND_VALUES: Final = Script.of("values", "find_values")
+_PUT_VALUE: Final = Script.of("values", "put_value")
 _ROWS: Final = 500
 """Most rows of usage in one call: a Redis does nothing else meanwhile."""
 _BATCH_SECONDS: Final = 3600
@@ -99,7 +101,7 @@ class RedisStore:
 
     def _words(self, reservation: str, lease: float, gates: Sequence[Gate], own: Sequence[int]) -> list[str | float]:
         """What `lua/gates.lua` says."""
-        words: list[str | float] = ["" if self._clock is None else self._clock(), reservation, lease]
+        words: list[str | float] = [self._time(), reservation, lease]
         for gate, word in zip(gates, own, strict=True):
             kind = "bucket" if gate.refills else "concurrent" if gate.kind == "concurrent" else "budget"
             words += [kind, gate.limit, gate.amount, "" if gate.ends is None else gate.ends, word]
@@ -130,6 +132,30 @@ class RedisStore:
     async def save(self) -> None:
         """Everything is in Redis already."""
 
+    # ── values ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def value(self, family: str, name: str) -> bytes | None:
+        return (await self.values(family)).get(name)
+
+    async def values(self, family: str) -> Mapping[str, bytes]:
+        found = await self._link.script(_FIND_VALUES, [_family(family)], [self._time()])
+        return {_text(name): value for name, value in zip(found[::2], found[1::2], strict=True)}
+
+    async def put_value(
+        self, family: str, name: str, value: bytes, seconds: float | None = None, *, only_if_absent: bool = False
+    ) -> bool:
+        words = [self._time(), name, value, "" if seconds is None else seconds, int(only_if_absent)]
+        return bool(await self._link.script(_PUT_VALUE, [_family(family)], words))
+
+    async def drop_value(self, family: str, name: str) -> None:
+        await self._link.command("HDEL", _family(family), name)
+
+    # ── itself ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _time(self) -> str | float:
+        """As the scripts want it: '' for Redis's own."""
+        return "" if self._clock is None else self._clock()
+
     async def ping(self) -> None:
         """A write: a replica, or a Redis that is full, answers everything else."""
         await self._link.command("SET", _PING, "", "EX", _PING_SECONDS)
@@ -155,6 +181,10 @@ def _record(sha256: str, made: bytes, record: bytes, end: bytes | None) -> KeyRe
 
 def _names(gates: Sequence[Gate]) -> list[str]:
     return [f"{{gateway:limits}}:{gate.id}" for gate in gates]
+
+
+def _family(name: str) -> str:
+    return f"gateway:values:{name}"
 
 
 def _tag(day: str) -> str:

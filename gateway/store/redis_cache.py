@@ -2,16 +2,12 @@
 
 A look-up is waited for a few milliseconds, and for none while an earlier one is still out; what is found too late, or
 fails, was not found. Names are `{gateway:cache:X}:KEY`, X being one of sixteen, so that a Cluster spreads them.
-`gateway:cache:epoch` is a random text that goes into every key: another one clears the cache. `gateway:cache:sums` has
-the hits and misses of all replicas.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -23,19 +19,12 @@ WAIT_SECONDS_EACH: Final = 0.00005
 """For each input on top: thousands of vectors take their time even from the best Redis."""
 MOST_UNWRITTEN: Final = 64 * 2**20
 """Bytes on their way to Redis; what comes beyond them is not written."""
-_EPOCH: Final = "gateway:cache:epoch"
-_SUMS: Final = "gateway:cache:sums"
-
-Sums = Mapping[str, tuple[int, int]]
-"""Hits and misses by model."""
 
 
 class RedisCache:
-    """`ttl` is in seconds. `epoch` is None until Redis has told it; without one nothing is looked up or written."""
+    """`ttl` is in seconds, `wait` the longest that a look-up of so many keys is waited for."""
 
     def __init__(self, link: RedisLink, ttl: float, wait: Callable[[int], float] | None = None) -> None:
-        self.name = link.name
-        self.epoch: str | None = None
         self.unwritten = 0
         self._link = link
         self._milliseconds = max(1, int(ttl * 1000))
@@ -45,7 +34,7 @@ class RedisCache:
 
     async def look_up(self, keys: Sequence[bytes]) -> Sequence[bytes | None] | None:
         """The entries of keys, None for each that is not there; None for all that did not come, or not in time."""
-        if self.epoch is None or self._late:
+        if self._late:
             return None
         task = asyncio.create_task(self._read(keys))
         self._keep(task)
@@ -63,34 +52,10 @@ class RedisCache:
     def write(self, entries: Mapping[bytes, bytes]) -> None:
         """Beside the request, which does not wait for it."""
         size = sum(map(len, entries.values()))
-        if self.epoch is None or self.unwritten + size > MOST_UNWRITTEN:
+        if self.unwritten + size > MOST_UNWRITTEN:
             return
         self.unwritten += size
         self._keep(asyncio.create_task(self._write(entries, size)))
-
-    async def learn(self, hits: Mapping[str, int], misses: Mapping[str, int]) -> None:
-        """Asks which epoch it is, and adds this process's new hits and misses. Raises StateUnavailable."""
-        begin = [("SET", _EPOCH, uuid.uuid4().hex, "NX"), ("GET", _EPOCH)]
-        added = [("HINCRBY", _SUMS, f"hits:{model}", number) for model, number in hits.items()]
-        added += [("HINCRBY", _SUMS, f"misses:{model}", number) for model, number in misses.items()]
-        _, epoch, *_ = await self._link.commands([*begin, *added])
-        self.epoch = epoch.decode()
-
-    async def clear(self) -> None:
-        """For all replicas, which learn it within a second. Raises StateUnavailable."""
-        epoch = uuid.uuid4().hex
-        await self._link.command("SET", _EPOCH, epoch)
-        self.epoch = epoch
-        await self._link.command("DEL", _SUMS)
-
-    async def sums(self) -> Sums:
-        """Since the cache was last cleared. Raises StateUnavailable."""
-        told = await self._link.command("HGETALL", _SUMS)
-        hits, misses = Counter[str](), Counter[str]()
-        for field, number in told.items():
-            outcome, _, model = field.decode().partition(":")
-            (hits if outcome == "hits" else misses)[model] += int(number)
-        return {model: (hits[model], misses[model]) for model in sorted(hits.keys() | misses.keys())}
 
     async def close(self) -> None:
         """Waits for what is being written."""

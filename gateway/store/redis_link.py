@@ -132,7 +132,7 @@ class RedisLink:
         together: list[Any] = await self._once(run)
         return together
 
-    async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float]) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float | bytes]) -> Any:
         """Runs a script; a Redis that has forgotten it, and so has not run it, is sent its text."""
         rest = (len(keys), *keys, *values)
 

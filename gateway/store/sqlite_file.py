@@ -48,6 +48,13 @@ CREATE TABLE IF NOT EXISTS usage (
 );
 CREATE INDEX IF NOT EXISTS usage_of_key ON usage (key_id, day);
 CREATE TABLE IF NOT EXISTS batches (name TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS shared (
+  family TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value BLOB NOT NULL,
+  ends REAL,
+  PRIMARY KEY (family, name)
+);
 COMMIT;
 """
 """Immediate, because SQLite waits for another process's lock only at the beginning of a transaction."""

@@ -401,6 +401,67 @@ async def test_hostile_usage(store: Store) -> None:
     assert ([[row] for row in rows.items()], rows) == ([list(f) for f in found], dict(await store.usage(UsageQuery())))
 
 
+# ── values ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_values(store: Store) -> None:
+    """A value is any bytes under any name of any family, replaced by the next, read alone and with its family."""
+    kept = {text: f"old {text}".encode() for text in HOSTILE}
+    for text in HOSTILE:
+        for name, value in kept.items():
+            await store.put_value(text, name, value)
+    newest = bytes(range(256))
+    done = await store.put_value("", "a%_b", newest)
+    found = [dict(await store.values(text)) for text in HOSTILE]
+    alone = [await store.value(text, "a%_b") for text in (*HOSTILE, "never")]
+
+    expected = [kept | ({"a%_b": newest} if text == "" else {}) for text in HOSTILE]
+    assert (True, expected) == (done, found)
+    assert [*(values["a%_b"] for values in expected), None] == alone
+
+
+async def test_value_ends(store: Store, time: FakeTime) -> None:
+    """A value lasts as long as it was given, counted from its last writing; one without a time stays."""
+    await store.put_value("f", "short", b"1", 10.5)
+    await store.put_value("f", "renewed", b"2", 10.5)
+    await store.put_value("f", "kept", b"3", 10.5)
+    await store.put_value("f", "kept", b"4")
+    found = []
+    for step in (10.25, 0.25, 10.25):
+        time.now += step
+        found.append((sorted(await store.values("f")), await store.value("f", "short")))
+        if len(found) == 1:
+            await store.put_value("f", "renewed", b"2", 10.5)
+
+    assert [(["kept", "renewed", "short"], b"1"), (["kept", "renewed"], None), (["kept"], None)] == found
+
+
+async def test_value_if_absent(store: Store, time: FakeTime) -> None:
+    """Of those who want a value only where there is none, the first has it until it ends or is dropped."""
+    wins = []
+    for value in (b"a", b"b", b"c", b"d"):
+        wins.append(await store.put_value("locks", "x", value, 10, only_if_absent=True))
+        if value == b"b":
+            time.now += 10
+        if value == b"c":
+            await store.drop_value("locks", "y")
+    await store.drop_value("locks", "x")
+    after = await store.put_value("locks", "x", b"e", 10, only_if_absent=True)
+
+    assert ([True, False, True, False], True, b"e") == (wins, after, await store.value("locks", "x"))
+
+
+async def test_value_swept(store: Store, time: FakeTime) -> None:
+    """What has ended leaves nothing behind once another value of its family is written."""
+    for number in range(100):
+        await store.put_value("f", f"n{number}", b"", 10)
+    time.now += 10
+    await store.put_value("f", "last", b"")
+    time.now -= 10
+
+    assert ["last"] == list(await store.values("f"))
+
+
 # ── itself ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
