@@ -132,7 +132,7 @@ class Cache:
         return await cache_state.told(self._state)
 
     async def run(self) -> None:
-        """Hears every second, until cancelled, whether anyone has cleared it, and tells now and then how it is doing."""
+        """Hears every second, until cancelled, whether anyone has cleared it; tells now and then how it is doing."""
         while True:
             with contextlib.suppress(StateUnavailable):
                 await self._tell()

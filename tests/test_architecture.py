@@ -48,7 +48,7 @@ GATEWAY_ORDER = [
     {"gates"},
     {"store"},
     {"store.grants", "store.memory", "store.outage", "store.redis_address", "store.sqlite_file"},
-    {"metrics", "store.sqlite_values"},
+    {"metrics", "cache_state", "store.sqlite_values"},
     {"store.embedded", "store.redis_client", "limits"},
     {"store.redis_link"},
     {"store.redis", "store.redis_cache"},
