@@ -112,6 +112,8 @@ class Supply:
     async def _kept(self, want: Want, delivery: Delivery) -> dict[bytes, Kept]:
         """What was delivered, whatever became of the rest; tokens that were reported are shared out by counts."""
         delivered = delivery.delivered
+        if not delivered:
+            return {}
         reported, source = delivery.tokens, want.counted
         if reported is not None and len(delivered) == 1:
             tokens, source = [reported], "reported"

@@ -1,4 +1,4 @@
-"""Homes of a cache without a socket: a state of shared values, and a shared part whose entries can be seen and spoilt."""
+"""Homes of a cache without a socket: a state of values, and a shared part whose entries can be seen and spoilt."""
 
 from __future__ import annotations
 
