@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import cache_entry, planning
 from gateway.allowances import Priority
-from gateway.answers import result_body
+from gateway.answers import Result, result_body
 from gateway.auth import Caller
 from gateway.cache import Cache
 from gateway.cache_control import CacheControl
@@ -588,7 +588,7 @@ async def test_flights_together(requests: list[tuple[list[str], str, bool]], fai
     backend = Waiting(*answers, by_everything)
     home = Home()
     house = House(targets=[target("t", backend, limits=Limits(inputs=2))], cache=home.cache)
-    tasks = []
+    tasks: list[asyncio.Task[Result]] = []
     for inputs, _, pauses in requests:
         control = CacheControl() if requests[len(tasks)][1] != "fresh" else NO_CACHE
         tasks.append(asyncio.create_task(house.embed(inputs, cache_control=control)))

@@ -66,7 +66,7 @@ def test_whatever_decides(change: dict[str, Any]) -> None:
 
 def test_every_field() -> None:
     """The test before this one has every field of a recipe."""
-    (mark,) = test_whatever_decides.pytestmark  # type: ignore[attr-defined]
+    (mark,) = test_whatever_decides.pytestmark
     tried = {name for change in mark.args[1] for name in change}
 
     assert {field.name for field in dataclasses.fields(Recipe)} == tried
