@@ -150,15 +150,21 @@ class RedisLink:
             await redis_client.close(self._client)
 
     async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
+        if self._turn.locked():
+            await self._wait_for_turn()
+        else:
+            await self._turn.acquire()  # at once, without a timer
+        try:
+            return await self._in_turn(run)
+        finally:
+            self._turn.release()
+
+    async def _wait_for_turn(self) -> None:
         try:
             async with within(TURN_TIMES * self._timeout):
                 await self._turn.acquire()
         except TimeoutError:  # which says nothing of the Redis
             raise unavailable() from self._why("too many commands are waiting for it")
-        try:
-            return await self._in_turn(run)
-        finally:
-            self._turn.release()
 
     async def _in_turn(self, run: Callable[[], Awaitable[Any]]) -> Any:
         if self._closed or not self._outage.may_try():  # those that waited behind one that failed, too
