@@ -98,7 +98,7 @@ def state(reading: Reading, shape: StateShape) -> StateConfig:
             reading.problem(("state", "password_file"), "stands beside a password in `url`; give one of them")
         password = reading.text_of(shape.password_file, ("state", "password_file"))
     ca_file = None if shape.ca_file is None else reading.file(shape.ca_file)
-    if ca_file is not None and not ca_file.is_file():
+    if shape.ca_file is not None and not reading.has_file(shape.ca_file):
         reading.problem(("state", "ca_file"), "there is no such file")
     return StateConfig(
         None, bare, password, None if ca_file is None else str(ca_file), shape.on_state_loss, shape.allow_unshared

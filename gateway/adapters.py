@@ -35,6 +35,13 @@ def find(name: str) -> Adapter:
     return dataclasses.replace(_imported(module, attribute), name=name)
 
 
+def find_own(name: str) -> Adapter:
+    """The provider of a name where nothing may be imported: one of the package's own. Raises AdapterError."""
+    if re.fullmatch(OUTSIDE, name) is not None and name not in PROVIDERS:
+        raise AdapterError("is a provider from outside, which is not imported to check a text; check the file itself")
+    return find(name)
+
+
 def _imported(name: str, attribute: str) -> Adapter:
     try:
         module = importlib.import_module(name)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, key_wishes, keys, origin, reports
+from gateway import bodies, changes, key_wishes, keys, origin, reports
+from gateway.answers import envelope
 from gateway.auth import KeyRecord, bearer
 from gateway.authentication import AdminGuard
 from gateway.cache import Cache
+from gateway.config import Config
 from gateway.errors import InvalidRequest, NotFound
 from gateway.key_wishes import KeyRefused
 from gateway.keys import KeyUnknown
+from gateway.reload import NOTHING_TO_READ, Reload
 from gateway.store import Store, Usage, UsageKey
 from gateway.wire import parse_object
 from providers import codec
@@ -31,17 +34,17 @@ UNKEPT: Final = {"cache-control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """`file_keys` are those of the routing file, which can be seen here and changed there alone."""
+    """The keys of the configuration can be seen here, and changed in its file alone."""
 
     store: Store
     guard: AdminGuard
-    file_keys: Collection[KeyRecord]
-    teams: Collection[str]
-    cache: Cache | None = None
+    running: Config
+    reload_now: Reload | None
+    cache: Cache | None
 
     async def list_keys(self, request: Request) -> Response:
         self._check(request)
-        records = [*self.file_keys, *await self.store.list_keys()]
+        records = [*self.running.keys, *await self.store.list_keys()]
         return await asyncio.to_thread(_key_list, records)
 
     async def create_key(self, request: Request) -> Response:
@@ -49,7 +52,7 @@ class Admin:
         self._check(request)
         body = await _object(request, "`name`, and what the key is to be")
         try:
-            made = await keys.create(self.store, key_wishes.shaped(body), self.teams)
+            made = await keys.create(self.store, key_wishes.shaped(body), self.running.teams)
         except KeyRefused as error:
             raise _refused(error) from None
         return _json({**reports.key_object(made.record, time.time()), "key": made.key}, 201)
@@ -64,7 +67,7 @@ class Admin:
         body = await _object(request, "what is to change")
         record = await self._changeable(request)
         try:
-            changed = await keys.change(self.store, record.id, body, self.teams)
+            changed = await keys.change(self.store, record.id, body, self.running.teams)
         except KeyRefused as error:
             raise _refused(error) from None
         return _json(reports.key_object(changed, time.time()))
@@ -125,12 +128,28 @@ class Admin:
             raise NotFound("There is no cache: the routing file has no section `cache`.")
         return self.cache
 
+    async def config(self, request: Request) -> Response:
+        """What is served, secrets hidden."""
+        self._check(request)
+        return _json(changes.shown(self.running))
+
+    async def reload(self, request: Request) -> Response:
+        """Reads the routing file anew; the answer lists what has changed, or everything that is wrong with it."""
+        self._check(request)
+        if self.reload_now is None:
+            raise InvalidRequest(NOTHING_TO_READ)
+        outcome = await self.reload_now("admin")
+        if outcome.problems:
+            refusal = InvalidRequest("The new configuration is refused, and the former one goes on serving.")
+            return _json({**envelope(refusal), "problems": outcome.problems}, refusal.status)
+        return _json({"object": "reload", "changes": outcome.changes, "warnings": outcome.warnings})
+
     def _check(self, request: Request) -> None:
         self.guard.check(bearer(request.headers.get("authorization"), None), origin.source(request))
 
     async def _find(self, request: Request) -> KeyRecord:
         key_id = request.path_params["key_id"]
-        for record in self.file_keys:
+        for record in self.running.keys:
             if record.id == key_id:
                 return record
         try:
@@ -140,7 +159,7 @@ class Admin:
 
     async def _changeable(self, request: Request) -> KeyRecord:
         record = await self._find(request)
-        if record in self.file_keys:
+        if record in self.running.keys:
             raise InvalidRequest("This key stands in the routing file, and is changed there.")
         return record
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gateway.errors import GatewayError
 from gateway.wire import EncodingFormat
@@ -74,13 +74,15 @@ def nugen_body(result: Result, encoding: EncodingFormat, *, request_id: str, cre
 
 
 def error_body(error: GatewayError) -> bytes:
-    return codec.write_json(
-        {
-            "error": {
-                "message": error.message,
-                "type": error.type,
-                "param": error.param,
-                "code": error.error_code,
-            }
+    return codec.write_json(envelope(error))
+
+
+def envelope(error: GatewayError) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.error_code,
         }
-    )
+    }

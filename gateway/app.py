@@ -105,6 +105,8 @@ def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | Non
             ("GET", "/admin/usage", admin.usage),
             ("GET", "/admin/cache", admin.cache_statistics),
             ("DELETE", "/admin/cache", admin.clear_cache),
+            ("GET", "/admin/config", admin.config),
+            ("POST", "/admin/reload", admin.reload),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 

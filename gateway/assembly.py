@@ -66,6 +66,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         rates=model.rates,
         cache=model.cache,
         made_by=_made_by(model),
+        hedge=model.hedge,
     )
 
 

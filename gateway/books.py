@@ -15,7 +15,7 @@ from gateway import admission, usage
 from gateway.allowances import Team
 from gateway.answers import UsageSource
 from gateway.auth import Caller
-from gateway.dispatch import Delivery
+from gateway.delivery import Delivery
 from gateway.ledger import Ledger
 from gateway.limits import Limiter, Reservation
 from gateway.metrics import Metrics
@@ -63,7 +63,7 @@ class Entry:
         What one of them may have billed without delivering it is counted on top.
         """
         counts = await self.counts(plan) if reported is None or delivery.charged else ()
-        undelivered = sum(counts[position] for position in delivery.charged)
+        undelivered = sum(counts[position] * times for position, times in delivery.charged.items())
         if reported is not None:
             self.tokens, self.source = reported + undelivered, "reported"
             return

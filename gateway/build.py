@@ -30,9 +30,12 @@ from gateway.limits import Limiter
 from gateway.logs import GATEWAY
 from gateway.metrics import Metrics
 from gateway.middleware import Running
+from gateway.reload import Provision
+from gateway.reloader import Reloader
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
+from gateway.source import Source
 from gateway.state_watch import StateWatch
 from gateway.store import Store, ValueStore
 from gateway.store.embedded import EmbeddedStore
@@ -48,13 +51,17 @@ from gateway.tokens import Counter
 from gateway.upstream import Upstream
 
 
-def house(config: Config) -> House:
-    """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError."""
+def house(config: Config, provision: Provision | None = None) -> House:
+    """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError.
+
+    Without a `provision` the configuration stays as it is.
+    """
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
     entrance.trusted(config, upstream)  # what is wrong with them is said before the state is opened
     kept, on_loss = store(config), config.state.on_loss
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
+    current = Current()
     made = House(
         store=kept,
         upstream=upstream,
@@ -65,11 +72,13 @@ def house(config: Config) -> House:
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
         cache=cache(config, kept, metrics),
-        current=Current(),
+        current=current,
+        reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
     )
-    made.current.sweep = made.sweep
-    made.current.generation = generation(made, config, None)
+    current.sweep = made.sweep
+    current.generation = generation(made, config, None)
+    metrics.watch(lambda: current.generation.gateway.target_states())
     return made
 
 
@@ -88,7 +97,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         former = zip(before.config.models, before.gateway.routes, strict=True)
         made = carry_over.carried(zip(config.models, made, strict=True), former)
     counters = {} if before is None else before.gateway.counters
-    serving = _gateway(made, counters, house.books.of(config.teams), house.cache)
+    serving = _gateway(made, counters, house.books.of(config.teams), house.metrics, house.cache)
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -101,7 +110,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         created=house.began,
     )
     guard = door.admin_guard
-    admin = Admin(house.store, guard, config.keys, config.teams.keys(), house.cache) if guard.is_open else None
+    admin = Admin(house.store, guard, config, house.reloader.reload, house.cache) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
     app = application(endpoints, admin, telemetry, config.server.cors_origins)
@@ -118,14 +127,18 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
 
     Whoever gives `upstream` closes it; the engines end with the process.
     """
-    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time))
+    return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time), Metrics())
 
 
 def _gateway(
-    made: Sequence[Route], counters: Mapping[str, Counter], books: Books, cache: Cache | None = None
+    made: Sequence[Route],
+    counters: Mapping[str, Counter],
+    books: Books,
+    metrics: Metrics,
+    cache: Cache | None = None,
 ) -> Gateway:
     """`counters` are those that are there already."""
-    dispatcher = Dispatcher(retry(), _loop_clock)
+    dispatcher = Dispatcher(retry(), _loop_clock, metrics)
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: counters.get(route.tokenizer) or assembly.counter(route) for route in made},
@@ -175,7 +188,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        work = [house.state.run(), house.books.ledger.run(), house.books.limiter.run()]
+        work = [house.state.run(), house.books.ledger.run(), house.books.limiter.run(), house.reloader.watch()]
         if house.cache is not None:
             with suppress(StateUnavailable):
                 await house.cache.learn()

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import pathlib
 
 import click
 
 import gateway
-from gateway import build, keys, schema, serving, welcome
+from gateway import build, changes, keys, schema, serving, welcome
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
 from gateway.commands.cache import cache
-from gateway.commands.common import FILE, config_option, fail, load, with_store
+from gateway.commands.common import FILE, config_option, fail, found, load, read, with_store
 from gateway.commands.keys import keys_group
 from gateway.commands.probe import probe
 from gateway.commands.usage import usage
 from gateway.config import UNSHARED, Config
 from gateway.errors import GatewayError
 from gateway.record import Record
+from gateway.reload import Provision
+from gateway.source import Source
 from gateway.store import StoreError
 from gateway.upstream import Upstream
 from gateway.wire import parse_request
@@ -40,15 +41,14 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that share the port [server.workers].")
 def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve until stopped."""
-    loaded = load(file)
-    given = {"host": host, "port": port, "workers": workers}
-    server = loaded.server.model_copy(update={name: value for name, value in given.items() if value is not None})
-    loaded = dataclasses.replace(loaded, server=server)
+    given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
+    provision = Provision(Source(found(file), given))
+    loaded = read(provision.file, provision.contents)
     if loaded.counts_apart:
-        fail(f"--workers {server.workers}: {UNSHARED}.")
+        fail(f"--workers {loaded.server.workers}: {UNSHARED}.")
     try:
-        with serving.listen(server.host, server.port) as listener:
-            serving.serve(loaded, listener, announce=lambda: _announce(loaded, serving.url(listener)))
+        with serving.listen(loaded.server.host, loaded.server.port) as listener:
+            serving.serve(loaded, provision, listener, announce=lambda: _announce(loaded, serving.url(listener)))
     except (BuildError, StoreError, serving.ListenError) as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -63,9 +63,11 @@ def _announce(config: Config, url: str) -> None:
 
 @main.command()
 @click.argument("file", type=FILE, required=False)
-def check(file: pathlib.Path | None) -> None:
+@click.option("--diff", "running", type=FILE, metavar="RUNNING", help="Say what would change from this routing file.")
+def check(file: pathlib.Path | None, running: pathlib.Path | None) -> None:
     """Check a routing file: every problem at once, each with its line; exit 1 if there is one."""
     loaded = load(file)
+    former = None if running is None else load(running)
     try:
         build.gateway(loaded, Upstream())  # the files of local models and of certificates are read, too
     except BuildError as error:
@@ -73,6 +75,8 @@ def check(file: pathlib.Path | None) -> None:
     for model in loaded.models:
         targets = ", ".join(f"{target.name} ({target.provider}: {target.model})" for target in model.targets)
         click.echo(f"{model.alias}: space {model.space}, {model.dimensions}, targets {targets}")
+    if former is not None:
+        _print_changes(former, loaded)
     for warning in loaded.warnings:
         click.echo(f"Warning: {warning}", err=True)
     count, warned = len(loaded.models), len(loaded.warnings)
@@ -80,6 +84,13 @@ def check(file: pathlib.Path | None) -> None:
         f"{file or 'The configuration'} is good: {count} model{'s' if count > 1 else ''}"
         f"{f', {warned} warning' if warned else ''}{'s' if warned > 1 else ''}."
     )
+
+
+def _print_changes(former: Config, loaded: Config) -> None:
+    found = changes.between(former, loaded)
+    click.echo("What would change:" if found else "Nothing would change.")
+    for change in found:
+        click.echo(f"  {change}")
 
 
 @main.command(name="schema")

@@ -131,6 +131,7 @@ class ModelConfig:
     space_vouched: bool
     """Whether the operator or the catalogue says which vectors these are. Else the one target alone does, by what it
     is and where."""
+    hedge: bool
     targets: tuple[TargetConfig, ...]
 
 

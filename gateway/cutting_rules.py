@@ -26,4 +26,4 @@ def _is_exact(reading: Reading, tokenizer: str | None) -> bool:
     """Others are estimated, and no estimate can tell where to cut."""
     if tokenizer is None or not tokenizer.endswith(".json"):
         return tokenizer == "cl100k_base"
-    return reading.file(tokenizer).is_file()
+    return reading.has_file(tokenizer)

@@ -2,73 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
-from gateway import contract, halving, planning
-from gateway.allowances import Priority
-from gateway.planning import Plan
-from gateway.policy import TABLE, Attempt
+from gateway import halving, hedging, planning
+from gateway.calls import Calls
+from gateway.delivery import Answer, Delivery, Job
+from gateway.hedging import Hedge
+from gateway.metrics import Metrics
+from gateway.policy import TABLE
 from gateway.retry import Retry
 from gateway.routing import Target
 from gateway.together import together
-from providers.base import EmbedCall, Embeddings, Fault, InputType
+from providers.base import Fault
 
-TRY_SECONDS: Final = 20.0
-"""Longest single try where the target names none."""
-WAIT_WITH_OTHERS_LEFT: Final = 1.0
-"""After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
-
-Answer = tuple[Sequence[bytes], int | None]
-"""Right vectors, and the tokens that the upstream billed for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What has to be embedded, alike for every target.
-
-    `dimensions` is the length that must come back; `kept` of them are what the client will get, None for all.
-    """
-
-    plan: Plan
-    dimensions: int
-    kept: int | None = None
-    sent_dimensions: int | None = None
-    input_type: InputType | None = None
-    user: str | None = field(default=None, repr=False)
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    lane: Priority = "interactive"
-
-
-@dataclass(slots=True)
-class Delivery:
-    """What has been delivered so far. Vectors are float32 bytes in the order of the plan's inputs, None where missing.
-
-    `tokens` is the upstreams' own sum, None as soon as one of them did not say.
-    """
-
-    vectors: list[bytes | None] = field(repr=False)
-    tokens: int | None = 0
-    targets: list[str] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
-    charged: set[int] = field(default_factory=set)
-    """Positions that an upstream may have billed without delivering them, even if another delivered them then."""
-
-    @property
-    def delivered(self) -> list[int]:
-        return [position for position, vector in enumerate(self.vectors) if vector is not None]
-
-    @property
-    def missing(self) -> list[int]:
-        return [position for position, vector in enumerate(self.vectors) if vector is None]
-
-    @property
-    def complete(self) -> list[bytes] | None:
-        whole = [vector for vector in self.vectors if vector is not None]
-        return whole if len(whole) == len(self.vectors) else None
+Batch = Sequence[int]
+Runs = Sequence[tuple[Batch, Answer | Fault, float]]
+"""Of batches or pieces of them: what each came to, and after how many seconds."""
 
 
 def _is_final(fault: Fault) -> bool:
@@ -82,82 +34,109 @@ class Dispatcher:
 
     retry: Retry
     clock: Callable[[], float]
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def run(self, job: Job, targets: Sequence[Target], deadline: float) -> Delivery:
-        """Asks the targets in the order given until nothing is missing, or no other target may help."""
-        plan = job.plan
-        delivery = Delivery([None] * len(plan.inputs))
-        for place, target in enumerate(targets):
-            others = len(targets) - place - 1
-            batches = planning.pack(
-                plan.inputs,
-                plan.sizes if target.counts_alike else None,
-                delivery.missing,
-                target.limits,
-                planning.frame(target.model, target.extra_body, job.extra, job.user)
-                if target.limits.request_bytes is not None
-                else planning.BARE,
-            )
-            faults = await self._ask(job, target, batches, delivery, deadline, others)
-            if not faults or any(map(_is_final, faults)):
+        """Asks the targets in the order given until nothing is missing, or no other target may help.
+
+        What is missing of all batches is packed anew for the next target, once it is known: a target that is down
+        fails them all, and the next one may take more at a time.
+        """
+        delivery = Delivery([None] * len(job.plan.inputs))
+        left = list(targets)
+        while left:
+            target = left.pop(0)
+            failed_before = len(delivery.attempts)
+            await self._ask(job, target, delivery, deadline, left)
+            faults = [attempt.fault for attempt in delivery.attempts[failed_before:]]
+            if not delivery.missing or any(map(_is_final, faults)):
                 break
+            if left:
+                self.metrics.fell_back(job.alias, target.name)
         return delivery
 
-    async def _ask(
+    async def _ask(self, job: Job, target: Target, delivery: Delivery, deadline: float, left: list[Target]) -> None:
+        """Runs what is missing at one target, and books what came of each run."""
+        now = self.clock()
+        batches = _pack(job, target, delivery.missing)
+        others = sum(other.health.willing(now) for other in left)
+        first = self._runs(job, target, batches, deadline, others)
+        hedge = hedging.hedge(job, target, left, now) if len(batches) == 1 and not delivery.attempts else None
+        if hedge is None:
+            _book(await first, target, job, delivery)
+        else:
+            await self._race(first, hedge, job, delivery, deadline, left)
+
+    async def _race(
         self,
+        first: Coroutine[Any, Any, Runs],
+        hedge: Hedge,
         job: Job,
-        target: Target,
-        batches: Sequence[Sequence[int]],
         delivery: Delivery,
         deadline: float,
-        others: int,
-    ) -> list[Fault]:
-        """Runs all batches at one target and books what came of each."""
-
-        async def ask(batch: Sequence[int]) -> Answer | Fault:
-            return await self._batch(job, target, batch, deadline, others)
-
-        outcomes = await together(halving.deliver(batch, ask) for batch in batches)
-        faults: list[Fault] = []
-        for batch, outcome in chain.from_iterable(outcomes):
-            if isinstance(outcome, Fault):
-                faults.append(outcome)
-                if TABLE[outcome.kind].charged:
-                    delivery.charged.update(batch)
-                origins = [job.plan.origins[position] for position in batch]
-                delivery.attempts.append(Attempt(target.name, outcome, origins))
-                continue
-            vectors, tokens = outcome
-            for position, vector in zip(batch, vectors, strict=True):
-                delivery.vectors[position] = vector
-            delivery.tokens = None if tokens is None or delivery.tokens is None else delivery.tokens + tokens
-            if target.name not in delivery.targets:
-                delivery.targets.append(target.name)
-        return faults
-
-    async def _batch(
-        self, job: Job, target: Target, batch: Sequence[int], deadline: float, others: int
-    ) -> Answer | Fault:
-        call = EmbedCall(
-            model=target.model,
-            inputs=[job.plan.inputs[position] for position in batch],
-            dimensions=job.sent_dimensions,
-            input_type=job.input_type if target.takes_role else None,
-            user=job.user,
-            extra=job.extra,
+        left: list[Target],
+    ) -> None:
+        """Of two copies one is kept, and both may have to be paid. A spare target that failed is no longer `left`."""
+        wanted = delivery.missing
+        results = await hedging.race(
+            first,
+            lambda: self._runs(job, hedge.spare, _pack(job, hedge.spare, wanted), deadline, 0),
+            self.retry.sleep(hedge.delay),
+            lambda: hedge.may_start(self.clock()),
+            _whole,
         )
+        kept = next((place for place, runs in enumerate(results) if runs is not None and _whole(runs)), 0)
+        for place, (target, runs) in enumerate(zip((hedge.target, hedge.spare), results, strict=False)):
+            if runs is None:
+                delivery.charged.update(wanted)
+            else:
+                _book(runs, target, job, delivery, kept=place == kept)
+            if target is hedge.spare:
+                self.metrics.hedged(job.alias, target.name, won=place == kept)
+                if runs is not None and not _whole(runs):
+                    left.remove(target)
 
-        async def attempt() -> Embeddings | Fault:
-            return await target.backend.embed(call, self._try_until(target, deadline, others), job.lane)
+    async def _runs(self, job: Job, target: Target, batches: Sequence[Batch], deadline: float, others: int) -> Runs:
+        """All batches at one target side by side, halved where that helps."""
+        calls = Calls(self.retry, self.clock, self.metrics)
+        took: dict[tuple[int, int], float] = {}  # by the first position of a run and its length
 
-        outcome = await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf)
-        if isinstance(outcome, Fault):
+        async def ask(batch: Batch) -> Answer | Fault:
+            begun = self.clock()
+            outcome = await calls.batch(job, target, batch, deadline, others)
+            took[batch[0], len(batch)] = self.clock() - begun
             return outcome
-        vectors = contract.check(outcome, len(batch), job.dimensions, job.kept)
-        return vectors if isinstance(vectors, Fault) else (vectors, contract.billed(outcome))
 
-    def _try_until(self, target: Target, deadline: float, others: int) -> float:
-        """A hung target must not eat the time of those after it."""
-        now = self.clock()
-        own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
-        return min(deadline, now + own)
+        def may_halve() -> bool:
+            return target.health.retries.take(self.clock())
+
+        outcomes = await together(halving.deliver(batch, ask, may_halve) for batch in batches)
+        return [(run, outcome, took[run[0], len(run)]) for run, outcome in chain.from_iterable(outcomes)]
+
+
+def _pack(job: Job, target: Target, wanted: Sequence[int]) -> list[list[int]]:
+    plan, limits = job.plan, target.limits
+    return planning.pack(
+        plan.inputs,
+        plan.sizes if target.counts_alike else None,
+        wanted,
+        limits,
+        planning.frame(target.model, target.extra_body, job.extra, job.user)
+        if limits.request_bytes is not None
+        else planning.BARE,
+    )
+
+
+def _whole(runs: Runs) -> bool:
+    return all(isinstance(outcome, Answer) for _, outcome, _ in runs)
+
+
+def _book(runs: Runs, target: Target, job: Job, delivery: Delivery, *, kept: bool = True) -> None:
+    """What is not kept was delivered by another, and is billed all the same."""
+    for batch, outcome, seconds in runs:
+        if isinstance(outcome, Fault):
+            delivery.fail(target.name, outcome, batch, job.plan, seconds)
+        elif kept:
+            delivery.keep(batch, outcome)
+        else:
+            delivery.charged.update(batch)

@@ -51,6 +51,8 @@ class Document:
     values: Any = field(default=None, repr=False)
     lines: dict[Path, int] = field(default_factory=dict, repr=False)
     problems: list[Problem] = field(default_factory=list)
+    references: set[Path] = field(default_factory=set, repr=False)
+    """Values that hold a reference which was not resolved."""
 
     def line(self, path: Path) -> int | None:
         """The line of a path, or of the nearest value around it."""
@@ -75,8 +77,11 @@ def written(path: Path) -> str:
     return text or "(top level)"
 
 
-def parse(text: str, environ: Mapping[str, str]) -> Document:
-    """Parses one YAML document. What is wrong is in `problems`; what is right is in `values` nevertheless."""
+def parse(text: str, environ: Mapping[str, str] | None) -> Document:
+    """Parses one YAML document. What is wrong is in `problems`; what is right is in `values` nevertheless.
+
+    Without an environment a reference that has no default stands for something that is not known here.
+    """
     document = Document()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -105,7 +110,7 @@ def _fault_of_yaml(error: yaml.MarkedYAMLError, text: str) -> Problem:
 
 
 class _Reader:
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str] | None) -> None:
         self._document = document
         self._environ = environ
         self._scalars = yaml.constructor.SafeConstructor()
@@ -173,9 +178,12 @@ class _Reader:
             if name is None:
                 self._document.problem(path, "`${` begins a reference like ${NAME}; write $${ for a plain ${")
                 return ""
-            value = self._environ.get(name)
+            value = None if self._environ is None else self._environ.get(name)
             if default is not None:
                 return value or default
+            if self._environ is None:
+                self._document.references.add(path)
+                return name
             if value is None:
                 self._document.problem(
                     path, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}"

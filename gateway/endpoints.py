@@ -130,7 +130,8 @@ class Endpoints:
         return _json(entry)
 
     async def _entries(self, named: Sequence[tuple[str, Route]]) -> list[dict[str, Any]]:
-        return await listing.entries(named, created=self.created, show_targets=self.expose_targets)
+        now = asyncio.get_running_loop().time()
+        return await listing.entries(named, created=self.created, now=now, show_targets=self.expose_targets)
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,12 +153,17 @@ class Endpoints:
         return _json({"status": "live"})
 
     async def ready(self, request: Request) -> Response:
-        """False while draining or without the state, so that a balancer sends its next requests elsewhere."""
+        """False while draining or without the state, so that a balancer sends its next requests elsewhere.
+
+        Models without a target that takes calls are named, and change nothing: elsewhere they would fare no better.
+        """
         if self.running.draining:
             return _json({"status": "draining"}, 503)
         if not self.state.ready:
             return _json({"status": "state unavailable"}, 503)
-        return _json({"status": "ready"})
+        now = asyncio.get_running_loop().time()
+        without = [route.alias for route in self.gateway.routes if not route.available(now)]
+        return _json({"status": "ready", "unavailable": without} if without else {"status": "ready"})
 
 
 def _record(request: Request) -> Record:

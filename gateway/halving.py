@@ -13,8 +13,14 @@ _AnswerT = TypeVar("_AnswerT")
 Batch = Sequence[int]
 
 
+def _always() -> bool:
+    return True
+
+
 async def deliver(
-    batch: Batch, ask: Callable[[Batch], Coroutine[Any, Any, _AnswerT | Fault]]
+    batch: Batch,
+    ask: Callable[[Batch], Coroutine[Any, Any, _AnswerT | Fault]],
+    may_halve: Callable[[], bool] = _always,
 ) -> list[tuple[Batch, _AnswerT | Fault]]:
     """Runs that make up the batch, each with its answer, or with the fault that remains.
 
@@ -22,6 +28,7 @@ async def deliver(
     again, until an item is bad alone: its fault names it, and comes before those of runs that were given up for it. So
     one bad item costs at most 2·log2 n further calls. A batch that is just too large is delivered in pieces, and given
     up once more than 2·log2 n of those calls were fruitless. Another fault ends it all, bad runs sharing that fault.
+    `may_halve` is asked before each halving, which is what the refused call was once more: one call too many.
     """
     settled: list[tuple[Batch, _AnswerT | Fault]] = []
     bad: list[tuple[Batch, Fault]] = []  # and still to be halved; the first one last
@@ -42,7 +49,7 @@ async def deliver(
         bad += reversed(to_halve)
         if ended_by is not None and not ended_by.divisible:
             bad = [(run, replace(ended_by, item=None)) for run, _ in bad]
-        if ended_by is not None or not bad or fruitless > most_fruitless:
+        if ended_by is not None or not bad or fruitless > most_fruitless or not may_halve():
             return [*settled, *reversed(bad)]
         run, _ = bad.pop()
         runs = [run[: len(run) // 2], run[len(run) // 2 :]]

@@ -12,6 +12,7 @@ from gateway.current import Current
 from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
+from gateway.reloader import Reloader
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
@@ -33,6 +34,7 @@ class House:
     metrics: Metrics
     cache: Cache | None
     current: Current
+    reloader: Reloader
     began: int
     """In seconds since the epoch."""
 

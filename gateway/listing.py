@@ -12,6 +12,8 @@
 Infinity's own are read from it when the list is asked for, at most every two seconds; where it does not answer within a
 second, they are those of a service. Of several targets, what waits and what runs is added up, the fraction is that of
 the fullest, and the batch size that of the first.
+
+`available` is false while none of a route's targets takes calls: taken out, left alone after failures, or throttled.
 """
 
 from __future__ import annotations
@@ -25,21 +27,23 @@ from gateway.wire import INPUT_TYPES
 from providers.base import Statistics
 
 
-async def entries(named: Sequence[tuple[str, Route]], *, created: int, show_targets: bool) -> list[dict[str, Any]]:
-    """Of routes by the names to list them under; `created` is in seconds since the epoch.
+async def entries(
+    named: Sequence[tuple[str, Route]], *, created: int, now: float, show_targets: bool
+) -> list[dict[str, Any]]:
+    """Of routes by the names to list them under; `created` is in seconds since the epoch, `now` on the loop's clock.
 
     All servers that tell their own statistics are asked at once.
     """
     targets = {id(target): target for _, route in named for target in route.targets}
     told = dict(zip(targets, await asyncio.gather(*map(_statistics, targets.values())), strict=True))
     return [
-        _entry(name, route, [told[id(target)] for target in route.targets], created, show_targets=show_targets)
+        _entry(name, route, [told[id(target)] for target in route.targets], created, now, show_targets=show_targets)
         for name, route in named
     ]
 
 
 def _entry(
-    name: str, route: Route, statistics: Sequence[Statistics], created: int, *, show_targets: bool
+    name: str, route: Route, statistics: Sequence[Statistics], created: int, now: float, *, show_targets: bool
 ) -> dict[str, Any]:
     """`statistics` are the targets', in order."""
     lengths = route.dimensions
@@ -51,6 +55,7 @@ def _entry(
         "backend": route.targets[0].provider if show_targets else "gateway",
         "capabilities": ["embed"],
         "stats": _stats(statistics, route),
+        "available": route.available(now),
         "dimensions": {
             "native": lengths.native,
             "min": min(lengths.supported) if lengths.supported else lengths.min,

@@ -8,28 +8,54 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway import access_rules, advice, checks, identity_rules, model_rules, model_shape, schema
+from gateway import access_rules, adapters, advice, checks, identity_rules, model_rules, model_shape, schema
 from gateway.config import UNSHARED, Config, ConfigError, ModelConfig
-from gateway.document import Path, parse
-from gateway.reading import Reading
+from gateway.document import Path, Problem, parse
+from gateway.reading import Contents, Pasted, Reading, content
 
 EMBEDDED_DEFAULT: Final = pathlib.Path(__file__).with_name("default.yaml")
 """The routing file of a gateway that was given none."""
 
 
-def load(file: pathlib.Path | None, environ: Mapping[str, str] | None = None) -> Config:
+def load(
+    file: pathlib.Path | None, environ: Mapping[str, str] | None = None, contents: Contents | None = None
+) -> Config:
     """Reads and checks a routing file; without one, the embedded default with its state in the current folder.
 
+    What `contents` has is not read again, and whatever is read, the file itself and its secrets, is added to it.
     Raises ConfigError with every problem, or OSError or UnicodeDecodeError when the file cannot be read.
     """
     source = file or EMBEDDED_DEFAULT
     environ = os.environ if environ is None else environ
     folder = file.resolve().parent if file else pathlib.Path.cwd()
-    reading = Reading(parse(source.read_text("utf-8"), environ), folder, environ)
+    contents = {} if contents is None else contents
+    document = parse(content(source, contents).decode("utf-8"), environ)
+    reading = Reading(document, folder, environ, contents=contents)
     config = _config(reading, is_embedded_default=file is None)
     if config is None or reading.document.problems:
         raise ConfigError(str(source), reading.document.problems)
     return dataclasses.replace(config, warnings=tuple(warning.told(str(source)) for warning in reading.warnings))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """`config` is None where something is wrong, or not known without the environment."""
+
+    config: Config | None = dataclasses.field(repr=False)
+    problems: Sequence[Problem]
+    warnings: Sequence[Problem]
+
+
+def check_text(text: str) -> Checked:
+    """What is wrong with a routing file that somebody has pasted. It reads no environment and no file.
+
+    Nothing is imported either: a provider from outside the package is a problem here.
+    """
+    reading = Pasted(parse(text, None), pathlib.Path(), {}, adapters.find_own)
+    config = _config(reading, is_embedded_default=False)
+    problems = sorted(reading.document.problems, key=lambda problem: problem.line or 0)
+    is_whole = not problems and not reading.unknown
+    return Checked(config if is_whole else None, problems, reading.warnings)
 
 
 def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:

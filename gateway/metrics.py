@@ -1,11 +1,11 @@
-"""What is counted for Prometheus: limits that refuse, budgets that run low, and whether the state is there.
+"""What is counted for Prometheus: limits that refuse, budgets that run low, how targets do, whether the state is there.
 
 The only prometheus_client. Each process counts for itself. https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Labels are kinds of limits, and the subjects of budgets: both are as few as the operator makes them."""
+    """Labels are kinds of limits, subjects of budgets, models and their targets: as few as the operator makes them."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -53,6 +53,45 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._retries = Counter(
+            "gateway_retries_total",
+            "Calls to a target that were made again.",
+            ["model", "target"],
+            registry=self._registry,
+        )
+        self._fallbacks = Counter(
+            "gateway_fallbacks_total",
+            "Requests of which this target left something to the next one.",
+            ["model", "target"],
+            registry=self._registry,
+        )
+        self._hedges = Counter(
+            "gateway_hedges_total",
+            "Second copies of slow calls to this target, and whether they came first.",
+            ["model", "target", "won"],
+            registry=self._registry,
+        )
+        self._target_state = Gauge(
+            "gateway_target_state",
+            "1 for the state that a target is in: closed is well, the others say why it is not asked.",
+            ["model", "target", "state"],
+            registry=self._registry,
+        )
+        self._targets: Callable[[], Iterable[tuple[str, str, str]]] = tuple
+
+    def retried(self, model: str, target: str) -> None:
+        self._retries.labels(model, target).inc()
+
+    def fell_back(self, model: str, target: str) -> None:
+        self._fallbacks.labels(model, target).inc()
+
+    def hedged(self, model: str, target: str, *, won: bool) -> None:
+        self._hedges.labels(model, target, str(won).lower()).inc()
+
+    def watch(self, targets: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
+        """From whom to learn each target's model, name and state whenever the text is read; replaces the one before."""
+        self._targets = targets
+
     def gates(self, gates: Sequence[Gate], standings: Sequence[Standing]) -> None:
         """One request's gates as the store found them."""
         for gate, standing in zip(gates, standings, strict=True):
@@ -88,4 +127,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """In Prometheus's text format."""
+        self._target_state.clear()
+        for labels in self._targets():
+            self._target_state.labels(*labels).set(1)
         return generate_latest(self._registry)

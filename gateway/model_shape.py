@@ -199,5 +199,7 @@ class ModelShape(Facts):
     """Whether its vectors are kept, where the file has a `cache`."""
     client_extra: Literal["any", "none"] | list[str] = "any"
     """Which further upstream fields clients may send."""
+    hedge: bool = False
+    """Whether up to 8 inputs that take longer than 19 of 20 do go to a second target, too; sends at most 5 % more."""
     targets: Annotated[list[TargetShape], Field(min_length=1)]
     """Backends that serve this route, all of one vector space."""

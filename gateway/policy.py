@@ -14,33 +14,43 @@ from providers.base import Fault, FaultKind
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often to try again at the same target, whether another may help, and whether it may be billed anyway."""
+    """How often to try again at the same target, whether another may help, and whether it may be billed anyway.
+
+    `trips` says whether it counts against the target: the caller's own mistakes do not, nor does what is wrong here.
+    `cools` is how many seconds the target is left alone where it does not say itself, None for a fault that needs none.
+    """
 
     retries: int
     next_target: bool
     charged: bool = False
+    trips: bool = False
+    cools: float | None = None
 
 
 TABLE: Final[Mapping[FaultKind, Verdict]] = {
     FaultKind.REJECTED: Verdict(retries=0, next_target=False),
     FaultKind.MISCONFIGURED: Verdict(retries=0, next_target=True),
-    FaultKind.THROTTLED: Verdict(retries=2, next_target=True),
-    FaultKind.OVERLOADED: Verdict(retries=2, next_target=True),
+    FaultKind.THROTTLED: Verdict(retries=2, next_target=True, cools=0.5),
+    FaultKind.OVERLOADED: Verdict(retries=2, next_target=True, trips=True),
     FaultKind.NO_SLOT: Verdict(retries=0, next_target=True),
-    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True, charged=True),
-    FaultKind.BROKEN: Verdict(retries=1, next_target=True, charged=True),
-    FaultKind.MALFORMED: Verdict(retries=0, next_target=True, charged=True),
-    FaultKind.EXHAUSTED: Verdict(retries=0, next_target=True),
+    FaultKind.TIMEOUT: Verdict(retries=0, next_target=True, charged=True, trips=True),
+    FaultKind.BROKEN: Verdict(retries=1, next_target=True, charged=True, trips=True),
+    FaultKind.MALFORMED: Verdict(retries=0, next_target=True, charged=True, trips=True),
+    FaultKind.EXHAUSTED: Verdict(retries=0, next_target=True, cools=300.0),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One target's last word on some inputs. `items` are their positions in the request."""
+    """One target's last word on some inputs. `items` are their positions in the request.
+
+    `seconds` is how long it took to come, all tries at that target included.
+    """
 
     target: str
     fault: Fault
     items: Sequence[int]
+    seconds: float = 0.0
 
     @property
     def item(self) -> int | None:
@@ -49,8 +59,17 @@ class Attempt:
         return self.items[self.fault.item] if known and self.fault.item is not None else None
 
 
+OUT_OF_SERVICE_SECONDS: Final = 30.0
+"""After which a client may ask again where an operator or a canary has to put a target back."""
+
+
 def refusal(attempts: Sequence[Attempt]) -> GatewayError:
     """The one sentence that the client gets after the last target; the attempts themselves go to the log."""
+    if not attempts:
+        return errors.UpstreamUnavailable(
+            "Every backend of this model is taken out of service. Try again later, or tell the gateway's operator.",
+            headers=errors.retry_headers(OUT_OF_SERVICE_SECONDS),
+        )
     kinds = [attempt.fault.kind for attempt in attempts]
     rejected = next((attempt for attempt in attempts if attempt.fault.kind is FaultKind.REJECTED), None)
     if rejected is not None:

@@ -14,6 +14,9 @@ from gateway.document import Document, Path, Problem
 
 _ShapeT = TypeVar("_ShapeT", bound=BaseModel)
 
+Contents = dict[pathlib.Path, bytes | None]
+"""What files hold that a configuration was read from, itself and its secrets; None of those that cannot be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -24,6 +27,7 @@ class Reading:
     environ: Mapping[str, str] = field(repr=False)
     find: adapters.Find = adapters.find
     warnings: list[Problem] = field(default_factory=list)
+    contents: Contents = field(default_factory=dict, repr=False)
 
     def problem(self, path: Path, message: str) -> None:
         """Each place is complained about once: an unset ${NAME} there says enough."""
@@ -48,6 +52,9 @@ class Reading:
         except RuntimeError:  # ~ of nobody
             return self.folder / text
 
+    def has_file(self, text: str) -> bool:
+        return self.file(text).is_file()
+
     def text_of(self, text: str, path: Path) -> str | None:
         """What a file of the configuration holds, stripped; or None and a problem."""
         content = self.bytes_of(text, path)
@@ -60,9 +67,39 @@ class Reading:
     def bytes_of(self, text: str, path: Path) -> bytes | None:
         """What a file of the configuration holds, as it is; or None and a problem."""
         try:
-            return self.file(text).read_bytes()
+            return content(self.file(text), self.contents)
         except OSError as error:
             self.problem(path, f"cannot be read: {error.strerror}")
         except ValueError:  # a null character
             self.problem(path, "is not a file's name")
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted(Reading):
+    """A text that is no file of this machine: what it names outside of itself is taken to be there, and left alone."""
+
+    unknown: list[Path] = field(default_factory=list)
+    """Values that may be wrong or right, for they hold references."""
+
+    def problem(self, path: Path, message: str) -> None:
+        """Nothing is wrong with a value that is not known here."""
+        if any(path[:length] in self.document.references for length in range(1, len(path) + 1)):
+            self.unknown.append(path)
+        else:
+            Reading.problem(self, path, message)
+
+    def has_file(self, text: str) -> bool:
+        return True
+
+    def bytes_of(self, text: str, path: Path) -> bytes | None:
+        return None
+
+
+def content(file: pathlib.Path, contents: Contents) -> bytes:
+    """What a file holds, as it was when it was first read. Raises OSError, or ValueError where it is no file's name."""
+    known = contents.get(file)
+    if known is None:
+        contents[file] = None
+        known = contents[file] = file.read_bytes()
+    return known

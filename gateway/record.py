@@ -62,12 +62,20 @@ class Record:
             "items": self.items,
             "tokens": self.tokens,
             "targets": list(self.targets),
-            "failed": [
-                {"target": attempt.target, "fault": attempt.fault.kind, "status": attempt.fault.status}
-                for attempt in self.attempts
-            ],
+            "failed": [_told(attempt) for attempt in self.attempts],
             "shadowed": list(self.shadowed),
             "metadata": dict(self.metadata),
             "error": self.error,
         }
         return {name: value for name, value in fields.items() if value not in (None, [], {})}
+
+
+def _told(attempt: Attempt) -> dict[str, Any]:
+    """Without its message, which may quote an input."""
+    return {
+        "target": attempt.target,
+        "fault": attempt.fault.kind,
+        "status": attempt.fault.status,
+        "items": len(attempt.items),
+        "ms": round(attempt.seconds * 1000, 3),
+    }

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import tenacity
 
 from gateway.policy import TABLE
-from providers.base import Embeddings, Fault
+from providers.base import Fault
 
 FIRST_PAUSE: Final = 0.25
 """Seconds before the second try where the upstream names none; doubled for each further one."""
-Outcome = Embeddings | Fault
+
+_AnswerT = TypeVar("_AnswerT")
+
+
+def _always(fault: Fault) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,16 @@ class Retry:
     random: Callable[[], float]
 
     async def run(
-        self, attempt: Callable[[], Awaitable[Outcome]], latest: float, patience: float = math.inf
-    ) -> Outcome:
+        self,
+        attempt: Callable[[], Awaitable[_AnswerT | Fault]],
+        latest: float,
+        patience: float = math.inf,
+        may: Callable[[Fault], bool] = _always,
+    ) -> _AnswerT | Fault:
         """The first success, or the last fault.
 
-        No pause ends after `latest`, on the clock, nor more than `patience` seconds after the first failure.
+        No pause ends after `latest`, on the clock, nor more than `patience` seconds after the first failure. `may` is
+        asked last, before a pause that will be followed by another attempt.
         """
         end = latest
 
@@ -38,7 +48,7 @@ class Retry:
             nonlocal end
             if state.attempt_number == 1:
                 end = min(latest, self.clock() + patience)
-            return self._enough(state, end)
+            return self._enough(state, end) or not may(_fault(state))
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, Fault)),
@@ -47,8 +57,7 @@ class Retry:
             sleep=self.sleep,
             retry_error_callback=_last_outcome,
         )
-        outcome: Outcome = await retrying(attempt)
-        return outcome
+        return cast("_AnswerT | Fault", await retrying(attempt))
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         fault = _fault(state)

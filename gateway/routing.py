@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Final, Protocol
 
 from gateway.allowances import NANOS, Priority, Rates
@@ -104,10 +103,16 @@ class Route:
     """Whether its vectors are kept, where there is a cache."""
     made_by: str = ""
     """What else than its space its configuration says that decides its vectors."""
+    hedge: bool = False
+    """Whether a small job that takes long is sent to a second target, too."""
 
     @property
     def names(self) -> Sequence[str]:
         return (self.alias, *self.aliases)
+
+    def available(self, now: float) -> bool:
+        """Whether some target takes calls at that time, on the event loop's clock."""
+        return any(target.health.willing(now) for target in self.targets)
 
     def cost(self, tokens: int) -> int | None:
         """In billionths of a US dollar, a part of one as a whole; None without a price."""
@@ -187,14 +192,3 @@ class Routes:
 def _may_use(caller: Caller, route: Route, name: str) -> bool:
     """Permission for a route's own alias holds for its other names; permission for one of those holds for that one."""
     return caller.may_use(route.alias) or caller.may_use(name)
-
-
-def in_order(targets: Sequence[Target], random: Callable[[], float]) -> list[Target]:
-    """By priority; within one priority a weighted shuffle, so that the first place is shared by weight."""
-    ordered: list[Target] = []
-    by_priority = sorted(targets, key=lambda target: target.priority)
-    for _, group in groupby(by_priority, key=lambda target: target.priority):
-        # Efraimidis and Spirakis, weighted sampling: the largest of random ** (1 / weight) comes first. The logarithm
-        # keeps that order, and tells small weights apart, too.
-        ordered += sorted(group, key=lambda target: -math.log(1 - random()) / target.weight)
-    return ordered

@@ -39,6 +39,8 @@ class ServerShape(Shape):
     """Origins of web pages that may call the gateway; `*` for any."""
     trusted_proxies: list[Annotated[str, AfterValidator(checks.network)]] = []
     """Networks of the balancers in front, like 10.0.0.0/8, whose `X-Forwarded-For` is believed."""
+    watch: bool = False
+    """Whether this file and the files that it names are read again when they change."""
 
 
 class StateShape(Shape):

@@ -8,17 +8,18 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from gateway import admission, contract, planning, policy, usage
+from gateway import admission, balance, contract, planning, policy, usage
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books, Entry
+from gateway.delivery import Delivery, Job
 from gateway.dimensions import Length
-from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
 from gateway.planning import Plan
 from gateway.policy import Attempt
 from gateway.record import Record
-from gateway.routing import Route, Routes, in_order
+from gateway.routing import Route, Routes
 from gateway.shelf import Shelf
 from gateway.supply import Supply, Want
 from gateway.tokens import Counter
@@ -66,7 +67,7 @@ class Gateway:
                 await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
             with record.timing("upstream"):
-                job = _job(request, role, shelf.misses, length)
+                job = _job(request, route, role, shelf.misses, length)
                 delivery = await self._bring(shelf, job, route, entry, deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved
@@ -93,7 +94,8 @@ class Gateway:
         """What is missing; what another request has had sent meanwhile is put on the shelf."""
         if not shelf.missing:
             return Delivery([])
-        targets = in_order(route.targets, self.random)
+        now = self.dispatcher.clock()
+        targets = balance.in_order(route.targets, len(shelf.missing), now, self.random)
         if self.supply is None or shelf.cache is None:
             return await self.dispatcher.run(job, targets, deadline)
         counted = usage.of_counts(route, self.counters[route.tokenizer])
@@ -101,6 +103,13 @@ class Gateway:
         delivery, others = await self.supply.bring(want, joins=shelf.looks_up)
         shelf.add(others)
         return delivery
+
+    def target_states(self) -> list[tuple[str, str, str]]:
+        """Each target's route and name, and the state that it is in."""
+        now = self.dispatcher.clock()
+        return [
+            (route.alias, target.name, target.health.state(now)) for route in self.routes for target in route.targets
+        ]
 
 
 async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
@@ -111,7 +120,7 @@ async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length: Length) -> Job:
+def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length) -> Job:
     return Job(
         plan=plan,
         dimensions=length.upstream,
@@ -120,6 +129,8 @@ def _job(request: EmbeddingsRequest, role: InputType | None, plan: Plan, length:
         input_type=role,
         user=request.user,
         extra=request.extra,
+        alias=route.alias,
+        hedge=route.hedge,
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Final
 
@@ -19,8 +19,13 @@ from uvicorn.supervisors import Multiprocess
 from gateway import build, logs
 from gateway.assembly import BuildError
 from gateway.config import Config
+from gateway.crew import Address, Link, Parent
+from gateway.house import House
 from gateway.middleware import Running
 from gateway.protocol import EnvelopeProtocol
+from gateway.reload import Outcome, Provision, Refused
+from gateway.reloader import Reloader
+from gateway.source import Source
 from gateway.store import StoreError
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -62,17 +67,20 @@ def url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def serve(config: Config, listener: socket.socket, announce: Callable[[], None]) -> None:
-    """Serves until a stop signal, in this process or in `server.workers` of them.
+def serve(config: Config, provision: Provision, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serves until a stop signal, in this process or in `server.workers` of them; SIGHUP reads the configuration anew.
 
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to hear it
     if config.server.workers > 1:
-        asyncio.run(build.house(config).close())  # what the workers cannot build is said once, and here
+        _try_out(config)  # what the workers cannot build is said once, and here
+        parent = Parent(provision.file, config, provision.contents, _try_out_anew)
         announce()
-        Multiprocess(_settings(config, functools.partial(_in_worker, config)), sockets=[listener]).run()
+        in_worker = functools.partial(_in_worker, provision.file, parent.address)
+        _Workers(_settings(config, in_worker), listener, parent).run()
         return
-    application = _application(config)
+    application = _application(config, provision)
     announce()
     uvicorn.Server(_settings(config, lambda: application)).run(sockets=[listener])
 
@@ -94,17 +102,74 @@ def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
     )
 
 
-def _application(config: Config) -> ASGIApp:
-    house = build.house(config)
-    return build.web(house, draining(house.running, config.server.drain / 2))
+def _application(config: Config, provision: Provision) -> ASGIApp:
+    house = build.house(config, provision)
+    return build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
 
 
-def _in_worker(config: Config) -> ASGIApp:
+@contextmanager
+def _until_stopped(house: House, config: Config, told: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Hears of a stop, and by what `told` enters of a new configuration."""
+    with draining(house.running, config.server.drain / 2), told():
+        yield
+
+
+class _Workers(Multiprocess):
+    """On SIGHUP uvicorn's own would replace its workers; these stay, and change their configuration."""
+
+    def __init__(self, settings: uvicorn.Config, listener: socket.socket, parent: Parent) -> None:
+        super().__init__(settings, [listener])
+        self._parent = parent
+
+    def handle_hup(self) -> None:
+        self._parent.begin("signal")
+
+
+def _try_out(config: Config) -> None:
+    asyncio.run(build.house(config).close())
+
+
+def _try_out_anew(config: Config) -> None:
     try:
-        return _application(config)
+        _try_out(config)
+    except (BuildError, StoreError) as error:
+        raise Refused([str(error)]) from None
+
+
+def _in_worker(file: Source, address: Address) -> ASGIApp:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to hear
+    link = Link(address)
+    try:
+        config = file.read(link.contents)
+        house = build.house(config, Provision(file, link.contents, link.ask))
     except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
+    return build.web(house, _until_stopped(house, config, functools.partial(attending, link, house.reloader)))
+
+
+@contextmanager
+def attending(link: Link, reloader: Reloader) -> Iterator[None]:
+    link.attend(reloader.take_contents)
+    yield
+
+
+@contextmanager
+def hanging_up(reloader: Reloader) -> Iterator[None]:
+    """SIGHUP reads the configuration anew: https://en.wikipedia.org/wiki/SIGHUP#Modern_usage"""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[Outcome]] = set()
+
+    def begin() -> None:
+        task = loop.create_task(reloader.reload("signal"))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    before = signal.signal(signal.SIGHUP, lambda _signum, _frame: loop.call_soon_threadsafe(begin))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from gateway.auth import Caller
 from gateway.cache import Cache
 from gateway.cache_control import CacheControl
 from gateway.cache_entry import Kept
+from gateway.delivery import Delivery
 from gateway.dimensions import Length
-from gateway.dispatch import Delivery
 from gateway.errors import NotCached
 from gateway.planning import Plan
 from gateway.routing import Route

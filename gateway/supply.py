@@ -15,7 +15,8 @@ from gateway import usage
 from gateway.answers import UsageSource
 from gateway.cache import Cache
 from gateway.cache_entry import Kept
-from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.delivery import Delivery, Job
+from gateway.dispatch import Dispatcher
 from gateway.flights import Flight, Flights
 from gateway.routing import Target
 
@@ -100,7 +101,7 @@ class Supply:
         delivery.tokens = None if None in both else sum(filter(None, both))
         delivery.targets += [name for name in brought.targets if name not in delivery.targets]
         delivery.attempts += brought.attempts
-        delivery.charged |= {places[position] for position in brought.charged}
+        delivery.charged.update({places[position]: times for position, times in brought.charged.items()})
         return brought.complete is not None
 
     async def _fly(self, want: Want) -> Landed:

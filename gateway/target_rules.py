@@ -176,10 +176,9 @@ def _limits(reading: Reading, shape: TargetShape, facts: CatalogFacts | None, pa
 def _ca_file(reading: Reading, shape: TargetShape, path: Path) -> str | None:
     if shape.ca_file is None:
         return None
-    file = reading.file(shape.ca_file)
-    if not file.is_file():
+    if not reading.has_file(shape.ca_file):
         reading.problem((*path, "ca_file"), "there is no such file")
-    return str(file)
+    return str(reading.file(shape.ca_file))
 
 
 def _host(url: str | None) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from providers import codec
@@ -96,6 +97,8 @@ def fault(response: Response, meanings: tuple[Meaning, ...] = COMMON) -> Fault:
     if meaning.kind in (FaultKind.THROTTLED, FaultKind.OVERLOADED):
         waits.append(said.wait)
     longest = max((wait for wait in waits if wait is not None), default=None)
+    if longest is None and meaning.kind is FaultKind.THROTTLED:
+        longest = limits_reset(response.headers)
     return Fault(meaning.kind, said.message, response.status, longest, divisible=meaning.divisible)
 
 
@@ -112,9 +115,12 @@ def kind_of_status(status: int) -> FaultKind:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds asked for by `retry-after-ms` or `retry-after`; of both the longer, as either may be rounded to zero.
 
-    A date is not read: it would need a clock, and none of these services sends one.
+    A date (RFC 9110, 10.2.3) is read beside the answer's own `date`, so that nobody's clock has to be right.
     """
     waits = []
+    dates = [_date(headers.get(name, "")) for name in ("retry-after", "date")]
+    if dates[0] is not None and dates[1] is not None:
+        waits.append(min(max(0.0, dates[0] - dates[1]), LONGEST_WAIT))
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             wait = float(headers[name]) * unit
@@ -123,6 +129,24 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if math.isfinite(wait) and wait >= 0:
             waits.append(min(wait, LONGEST_WAIT))
     return max(waits, default=None)
+
+
+def limits_reset(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the limits that are used up are whole again, in OpenAI's headers: "6m0s"; None where none is.
+
+    https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+    """
+    used_up = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
+    resets = [_seconds(headers.get(f"x-ratelimit-reset-{kind}", "")) for kind in used_up]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _date(text: str) -> float | None:
+    """Seconds since the epoch of an HTTP date; None for any other text."""
+    try:
+        return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 # ── the body ──────────────────────────────────────────────────────────────────────────────────────────────────────

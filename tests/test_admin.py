@@ -36,6 +36,8 @@ ENDPOINTS = [
     ("DELETE", "/admin/keys/key_1"),
     ("POST", "/admin/keys/key_1/rotate"),
     ("GET", "/admin/usage"),
+    ("GET", "/admin/config"),
+    ("POST", "/admin/reload"),
 ]
 FILE_KEY = "/admin/keys/file:team/ci"
 NO_LIMITS = {"rpm": None, "tpm": None, "concurrent": None, "shadow": False}

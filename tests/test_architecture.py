@@ -23,11 +23,14 @@ GATEWAY_ORDER = [
         "cutting",
         "together",
         "logs",
-        "health",
         "cache_control",
         "flights",
+        "breaker",
+        "extra_load",
+        "latency",
     },
-    {"addresses", "signatures"},
+    {"addresses", "signatures", "policy"},
+    {"health"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
     {"answers", "model_shape", "allowances"},
@@ -44,6 +47,8 @@ GATEWAY_ORDER = [
     {"space_rules"},
     {"model_rules"},
     {"loading"},
+    {"source", "changes"},
+    {"reload"},
     {"routing"},
     {"gates"},
     {"store"},
@@ -55,9 +60,9 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
-    {"admission", "planning", "contract", "policy", "slots"},
-    {"record", "upstream", "retry", "halving"},
-    {"credentials", "line", "statistics"},
+    {"admission", "planning", "contract", "slots", "balance"},
+    {"record", "upstream", "retry", "halving", "delivery"},
+    {"credentials", "line", "statistics", "calls", "hedging"},
     {"backends", "batcher", "dispatch"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets", "cache"},
     {"keys", "books", "supply", "shelf"},
@@ -74,6 +79,7 @@ GATEWAY_ORDER = [
     {"probing.abilities", "probing.asking"},
     {"probing.questions"},
     {"current", "carry_over"},
+    {"reloader", "crew"},
     {"house"},
     {"build"},
     {"welcome", "serving"},
@@ -125,7 +131,7 @@ DOORS = {
     "pydantic": {
         *("gateway.shape", "gateway.schema", "gateway.model_shape", "gateway.access_shape", "gateway.quantities"),
         *("gateway.credential_shape", "gateway.credential_rules", "gateway.faults_of_shape", "gateway.reading"),
-        *("gateway.key_wishes", "gateway.identity_shape"),
+        *("gateway.key_wishes", "gateway.identity_shape", "gateway.changes"),
     },
     "starlette": {
         *("gateway.app", "gateway.build", "gateway.current", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
@@ -151,6 +157,7 @@ PURE = {
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
         *("routing", "planning", "contract", "policy", "cache_control", "cache_entry", "cache_memory"),
+        *("balance", "breaker", "extra_load", "latency", "delivery"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}

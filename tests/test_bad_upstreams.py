@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+import yaml
 
+from tests.conftest import MODELS
 from tests.fakes import mishaps
 from tests.fakes.openai_upstream import Behaviour, FakeOpenAI, vector_for
 from tests.gateway_process import GatewayProcess
@@ -18,8 +21,28 @@ TEXTS = ["first", "second", "third"]
 Shape = tuple[int, str, str | None]
 
 
+FRESH = iter(range(250))
+"""What goes wrong at a target is remembered there, so that each request goes to a copy of its route."""
+COPIED = (SMALL, "small-floats", "two-targets")
+
+
+@pytest.fixture(scope="module")
+def gateway(running_openai: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    lines = yaml.safe_load(MODELS.substitute(url=running_openai.base_url, key=running_openai.api_key))
+    lines[SMALL].pop("aliases")
+    copies = {f"{name}-{copy}": lines[name] for name in COPIED for copy in range(250)}
+    models = {name: lines[name] for name in ("narrow", "wrong-key", "nobody-there")}
+    with GatewayProcess(tmp_path_factory.mktemp("gateway"), yaml.safe_dump({**models, **copies})) as process:
+        yield process
+
+
 def embed(http: httpx.Client, model: str = SMALL, timeout_ms: int = 20_000, **fields: object) -> httpx.Response:
-    body = {"model": model, "input": TEXTS, "encoding_format": "base64", **fields}
+    body = {
+        "model": f"{model}-{next(FRESH)}" if model in COPIED else model,
+        "input": TEXTS,
+        "encoding_format": "base64",
+        **fields,
+    }
     return http.post("/v1/embeddings", json=body, headers={"x-request-timeout-ms": str(timeout_ms)})
 
 
@@ -340,9 +363,10 @@ def test_failed_attempts_are_logged(http: httpx.Client, gateway: GatewayProcess,
     openai_upstream.behave(mishaps.error(401))
     answer = embed(http, "two-targets")
 
-    assert [{"target": "first", "fault": "misconfigured", "status": 401}] == gateway.request_log(
-        answer.headers["x-request-id"]
-    )["failed"]
+    [failed] = gateway.request_log(answer.headers["x-request-id"])["failed"]
+    took = failed.pop("ms")
+
+    assert ({"target": "first", "fault": "misconfigured", "status": 401, "items": 3}, True) == (failed, took > 0)
 
 
 def test_still_up(http: httpx.Client, openai_upstream: FakeOpenAI) -> None:

@@ -19,7 +19,8 @@ from gateway.cache import Cache
 from gateway.cache_control import CacheControl
 from gateway.cache_memory import Memory
 from gateway.config import Scope
-from gateway.dispatch import Dispatcher, Job
+from gateway.delivery import Job
+from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError, NotCached, UpstreamError
 from gateway.metrics import Metrics
 from gateway.retry import Retry

@@ -213,6 +213,24 @@ def test_check_here(folder: pathlib.Path) -> None:
     assert (1, True) == (result.exit_code, result.stderr.startswith("gateway.yaml:1: models: "))
 
 
+def test_check_what_would_change(folder: pathlib.Path) -> None:
+    """What a file would change from another is told line by line; no change is a problem, but a bad file is."""
+    running = "models: {m: {normalize: true, targets: [{provider: static, path: wordllama}]}}\n"
+    (folder / "running.yaml").write_text(running)
+    (folder / "new.yaml").write_text(f"server: {{port: 1}}\n{running.replace('m:', 'n:')}")
+    (folder / "bad.yaml").write_text("models: {}\n")
+    found = [call("check", new, "--diff", "running.yaml") for new in ("new.yaml", "running.yaml", "bad.yaml")]
+
+    assert [0, 0, 1] == [one.exit_code for one in found]
+    assert [
+        "What would change:",
+        "  server.port: 8080 → 1 (restart needed)",
+        "  models.n: added",
+        "  models.m: removed",
+    ] == found[0].stdout.splitlines()[1:-1]
+    assert "Nothing would change." in found[1].stdout
+
+
 def test_check_nothing() -> None:
     """Where there is no file the embedded default is checked, and good."""
     result = call("check")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.allowances import Priority
-from gateway.dispatch import Delivery, Dispatcher, Job
+from gateway.delivery import Delivery, Job
+from gateway.dispatch import Dispatcher
 from gateway.planning import plan
 from gateway.policy import Attempt
 from gateway.retry import Retry
@@ -242,10 +243,10 @@ async def test_attempts() -> None:
     )
 
     assert [
-        Attempt("first", Fault(FaultKind.TIMEOUT, ""), [0, 1]),
-        Attempt("second", Fault(FaultKind.EXHAUSTED, ""), [0]),
-        Attempt("second", Fault(FaultKind.EXHAUSTED, ""), [1]),
-    ] == delivery.attempts
+        ("first", FaultKind.TIMEOUT, [0, 1]),
+        ("second", FaultKind.EXHAUSTED, [0]),
+        ("second", FaultKind.EXHAUSTED, [1]),
+    ] == [(attempt.target, attempt.fault.kind, attempt.items) for attempt in delivery.attempts]
 
 
 async def test_targets_that_delivered() -> None:

@@ -15,6 +15,8 @@ from gateway.listing import entries
 from gateway.routing import Load, Route, Target
 from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
+NOW = 1000.0
+
 
 @dataclass(frozen=True)
 class Busy:
@@ -35,7 +37,7 @@ def route(*targets: Target, limits: Limits = Limits()) -> Route:
 
 
 def listed(shown: Route, name: str = "small", *, created: int = 1, show_targets: bool = True) -> dict[str, object]:
-    [entry] = asyncio.run(entries([(name, shown)], created=created, show_targets=show_targets))
+    [entry] = asyncio.run(entries([(name, shown)], created=created, now=NOW, show_targets=show_targets))
     return entry
 
 
@@ -58,6 +60,7 @@ def test_entry() -> None:
         "backend": "openai",
         "capabilities": ["embed"],
         "stats": {"queue_fraction": 0.25, "queue_absolute": 3, "results_pending": 5, "batch_size": 2048},
+        "available": True,
         "dimensions": {"native": 1536, "min": 1, "supported": None},
         "max_input_tokens": 8192,
         "tokenizer": "cl100k_base",
@@ -153,7 +156,7 @@ async def test_told_statistics() -> None:
 
     shown = route(replace(target(), told=told), replace(target(Load(1, 2, 10)), told=silent))
     async with asyncio.timeout(5):
-        [entry] = await entries([("small", shown)], created=1, show_targets=True)
+        [entry] = await entries([("small", shown)], created=1, now=NOW, show_targets=True)
 
     assert {"queue_fraction": 0.5, "queue_absolute": 8, "results_pending": 5, "batch_size": 32} == entry["stats"]
 
@@ -167,7 +170,7 @@ async def test_asked_once() -> None:
         return Statistics(0.5, 7, 3, 32)
 
     shown = route(replace(target(), told=told))
-    listing = await entries([("small", shown), ("tiny", shown)], created=1, show_targets=True)
+    listing = await entries([("small", shown), ("tiny", shown)], created=1, now=NOW, show_targets=True)
 
     assert (["small", "tiny"], 1) == ([entry["id"] for entry in listing], len(asked))
 
@@ -200,3 +203,13 @@ def test_without_roles() -> None:
     """A model without roles lists no input types."""
 
     assert [] == listed(route())["input_types"]
+
+
+@pytest.mark.parametrize(("drained", "expected"), [(1, True), (2, False)])
+def test_available(drained: int, expected: bool) -> None:
+    """A model is available while one of its targets takes calls."""
+    targets = [target(), target()]
+    for one in targets[:drained]:
+        one.health.drained = True
+
+    assert expected is listed(route(*targets))["available"]

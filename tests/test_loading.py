@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config import Config, ConfigError
 from gateway.dimensions import Dimensions
-from gateway.loading import EMBEDDED_DEFAULT, load
+from gateway.loading import EMBEDDED_DEFAULT, check_text, load
 from gateway.schema import ServerShape
 from providers.base import Limits
 
@@ -616,3 +616,42 @@ def test_workers_apart(file: pathlib.Path, state: str, refused: bool) -> None:
         assert ["server.workers"] == [place for place, _ in places(file, text)]
     else:
         assert 2 == loaded(file, text).server.workers
+
+
+# ── a pasted text ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pasted_example() -> None:
+    """A text is checked as the file would be, and what it refers to is neither read nor wrong."""
+    checked = check_text(EXAMPLE.read_text("utf-8"))
+
+    assert ([], 6) == (checked.problems, len(checked.config.models) if checked.config else 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server: {port: '${PORT}'}",
+        "auth: {admin_key: '${KEY}', signing_key_file: /etc/shadow}",
+        "state: {url: '${REDIS}'}",
+        "models: {m: {targets: [{provider: cohere, model: embed-v4.0, api_key: '${KEY}', ca_file: /nowhere}]}}",
+        "models: {m: {dimensions: {native: '${N}'}, targets: [{provider: openai, base_url: '${URL}'}]}}",
+    ],
+)
+def test_pasted_references(text: str) -> None:
+    """Whatever a reference stands for is not known here, so that nothing is wrong with it."""
+    checked = check_text(text if "models" in text else f"{text}\n{MODELS}")
+
+    assert [] == checked.problems
+
+
+def test_pasted_problems() -> None:
+    """A text's problems are told with their lines; without its environment a whole configuration cannot be made."""
+    text = "server:\n  port: '${PORT}'\nmodels:\n  m: {targets: []}\n  n: {targets: [{provider: 'os:path'}]}\n"
+    checked = check_text(text)
+
+    assert (None, [("models.m.targets", 4), ("models.n.targets[0].provider", 5)]) == (
+        checked.config,
+        [(problem.place, problem.line) for problem in checked.problems],
+    )
+    assert check_text(f"server: {{port: '${{PORT}}'}}\n{MODELS}").config is None

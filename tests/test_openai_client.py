@@ -205,6 +205,7 @@ def test_one_model(client: openai.OpenAI) -> None:
         "backend": "openai",
         "capabilities": ["embed"],
         "stats": {"queue_fraction": 0, "queue_absolute": 0, "results_pending": 0, "batch_size": 2048},
+        "available": True,
         "dimensions": {"native": 1536, "min": 1, "supported": None},
         "max_input_tokens": 8192,
         "tokenizer": "cl100k_base",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import errors
 from gateway.errors import GatewayError
-from gateway.policy import TABLE, Attempt, Verdict, cleaned, refusal
+from gateway.policy import TABLE, Attempt, cleaned, refusal
 from providers.base import Fault, FaultKind
 
 REJECTED, THROTTLED, TIMEOUT = FaultKind.REJECTED, FaultKind.THROTTLED, FaultKind.TIMEOUT
@@ -60,12 +60,24 @@ def test_only_rejection_is_final() -> None:
 )
 def test_retries(kind: FaultKind, retries: int) -> None:
     """The same target is asked again only where that may help."""
-    assert Verdict(retries, next_target=kind is not REJECTED, charged=TABLE[kind].charged) == TABLE[kind]
+    assert retries == TABLE[kind].retries
 
 
 def test_charged() -> None:
     """What an upstream began and did not finish may be billed; what it refused is not."""
     assert {TIMEOUT, BROKEN, MALFORMED} == {kind for kind, verdict in TABLE.items() if verdict.charged}
+
+
+def test_trips() -> None:
+    """What an upstream fails at counts against it; the caller's mistakes, ours, and its limits do not."""
+    assert {OVERLOADED, TIMEOUT, BROKEN, MALFORMED} == {kind for kind, verdict in TABLE.items() if verdict.trips}
+
+
+def test_cools() -> None:
+    """Who throttles is left alone a little, who has no credit left for long."""
+    assert {THROTTLED: 0.5, EXHAUSTED: 300.0} == {
+        kind: verdict.cools for kind, verdict in TABLE.items() if verdict.cools is not None
+    }
 
 
 # ── which error ───────────────────────────────────────────────────────────────────────────────────────────────────

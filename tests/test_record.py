@@ -95,7 +95,7 @@ def test_line() -> None:
         items=2,
         tokens=9,
         targets=["b"],
-        attempts=[Attempt("a", TIMEOUT, [0, 1]), Attempt("b", REJECTED, [1])],
+        attempts=[Attempt("a", TIMEOUT, [0, 1], 0.125), Attempt("b", REJECTED, [1])],
         metadata={"team": "search"},
         error="invalid_request_error",
     )
@@ -111,8 +111,8 @@ def test_line() -> None:
         "tokens": 9,
         "targets": ["b"],
         "failed": [
-            {"target": "a", "fault": "timeout", "status": None},
-            {"target": "b", "fault": "rejected", "status": 400},
+            {"target": "a", "fault": "timeout", "status": None, "items": 2, "ms": 125.0},
+            {"target": "b", "fault": "rejected", "status": 400, "items": 1, "ms": 0.0},
         ],
         "metadata": {"team": "search"},
         "error": "invalid_request_error",

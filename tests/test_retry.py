@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.policy import TABLE
-from gateway.retry import Outcome, Retry
+from gateway.retry import Retry
 from providers.base import Embeddings, Fault, FaultKind
 from tests.fakes.backends import ProviderMistake, vector
 from tests.fakes.clock import FakeTime
 
+Outcome = Embeddings | Fault
 SUCCESS = Embeddings([vector(1, 2)])
 THROTTLED, OVERLOADED, BROKEN = FaultKind.THROTTLED, FaultKind.OVERLOADED, FaultKind.BROKEN
 

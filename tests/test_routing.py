@@ -1,20 +1,16 @@
-"""Names become routes for those who may use them, and targets come in a fair order."""
+"""Names become routes for those who may use them."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.auth import Caller
 from gateway.dimensions import Dimensions
 from gateway.errors import GatewayError, InvalidRequest, ModelNotFound
-from gateway.routing import Route, Routes, Target, in_order
+from gateway.routing import Route, Routes, Target
 from providers.base import InputType
 from tests.fakes.backends import FakeBackend
 
@@ -273,79 +269,3 @@ def test_owned_refused(client_extra: str | Sequence[str]) -> None:
     )
 
     assert (InvalidRequest, expected, "truncate") == refusal_of(lambda: model.check_extra({"truncate": "END"}))
-
-
-# ── the order of targets ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def names(targets: Sequence[Target]) -> list[str]:
-    return [target.name for target in targets]
-
-
-def following(*numbers: float) -> Callable[[], float]:
-    """A source of randomness that gives these numbers."""
-    coming: Iterator[float] = iter(numbers)
-    return lambda: next(coming)
-
-
-TARGETS = st.lists(
-    st.builds(
-        Target,
-        st.text(max_size=2),
-        st.just("openai"),
-        st.just("small"),
-        st.builds(FakeBackend),
-        priority=st.integers(-2, 2),
-        weight=st.floats(1e-300, 1e300),
-    ),
-    max_size=6,
-)
-
-
-@given(TARGETS, st.randoms(use_true_random=False))
-def test_each_target_once(targets: list[Target], source: random.Random) -> None:
-    """Every target is in the order exactly once."""
-    assert sorted(map(id, targets)) == sorted(map(id, in_order(targets, source.random)))
-
-
-@given(TARGETS, st.randoms(use_true_random=False))
-def test_priority_first(targets: list[Target], source: random.Random) -> None:
-    """A target of a lower number stands before those of higher ones, whatever their weights."""
-    priorities = [target.priority for target in in_order(targets, source.random)]
-
-    assert sorted(priorities) == priorities
-
-
-@pytest.mark.parametrize(
-    ("numbers", "expected"),
-    [((0.1, 0.9), ["a", "b"]), ((0.9, 0.1), ["b", "a"]), ((0.0, 0.5), ["a", "b"]), ((0.5, 0.0), ["b", "a"])],
-)
-def test_chance_decides(numbers: tuple[float, float], expected: list[str]) -> None:
-    """Among targets alike, chance alone decides."""
-    assert expected == names(in_order([target("a"), target("b")], following(*numbers)))
-
-
-@pytest.mark.parametrize(
-    "weights",
-    [(1.0, 1.0), (3.0, 1.0), (0.003, 0.001), (3e-9, 1e-9), (3e9, 1e9), (1.0, 2.0, 5.0)],
-    ids=str,
-)
-def test_weights_are_shares(weights: tuple[float, ...]) -> None:
-    """The first place is shared in proportion to the weights, whatever their size."""
-    source = random.Random(20261021)  # noqa: S311 (a test wants the same numbers every time)
-    targets = [target(str(place), weight) for place, weight in enumerate(weights)]
-    firsts = Counter(in_order(targets, source.random)[0].name for _ in range(4000))
-
-    assert [pytest.approx(weight / sum(weights), abs=0.03) for weight in weights] == [
-        firsts[str(place)] / 4000 for place in range(len(weights))
-    ]
-
-
-def test_weights_share_the_second_place() -> None:
-    """Once the first is out, the rest share the next place by their weights, too."""
-    source = random.Random(7)  # noqa: S311 (as above)
-    targets = [target("a", 8), target("b", 3), target("c", 1)]
-    orders = [names(in_order(targets, source.random)) for _ in range(4000)]
-    after_a = [order[1] for order in orders if order[0] == "a"]
-
-    assert pytest.approx(0.75, abs=0.03) == after_a.count("b") / len(after_a)

@@ -78,6 +78,9 @@ class House:
         request = EmbeddingsRequest(fields.pop("model", "small"), inputs, **fields)
         return await self._gateway.embed(request, caller, self.time.now + 60, self.record)
 
+    def target_states(self) -> list[tuple[str, str, str]]:
+        return self._gateway.target_states()
+
     async def refuses(self, inputs: Sequence[Input] = TEXTS, **fields: Any) -> GatewayError:
         with pytest.raises(GatewayError) as caught:
             await self.embed(inputs, **fields)
@@ -513,3 +516,15 @@ async def test_timings() -> None:
     await house.embed()
 
     assert {"tokens": 0.0, "limits": 0.0, "upstream": 2.0} == house.record.timings
+
+
+async def test_out_of_service() -> None:
+    """A model whose every target is taken out is a clear 503 that nobody upstream sees."""
+    drained, ejected = target("t0", FakeBackend()), target("t1", FakeBackend())
+    drained.health.drained, ejected.health.ejected = True, "drift"
+    house = House(targets=[drained, ejected])
+    error = await house.refuses()
+
+    assert (503, "upstream_unavailable", "30") == (error.status, error.error_code, error.headers["retry-after"])
+    assert "taken out of service" in error.message
+    assert [("small", "t0", "drained"), ("small", "t1", "ejected")] == house.target_states()

@@ -9,10 +9,12 @@ from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from gateway import build, loading
+from gateway import build
 from gateway.config import Config, ConfigError
 from gateway.errors import GatewayError, StateUnavailable
 from gateway.key_wishes import KeyRefused
+from gateway.reading import Contents
+from gateway.source import Source
 from gateway.store import Store, StoreError
 
 _T = TypeVar("_T")
@@ -34,12 +36,21 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def found(file: pathlib.Path | None) -> pathlib.Path | None:
+    """The file that is meant where none is named: `gateway.yaml` here, or None for the embedded default."""
+    return DEFAULT_FILE if file is None and DEFAULT_FILE.exists() else file
+
+
 def load(file: pathlib.Path | None) -> Config:
     """The configuration of a file, of `gateway.yaml` here, or the embedded default; ends the program on problems."""
-    if file is None and DEFAULT_FILE.exists():
-        file = DEFAULT_FILE
+    return read(Source(found(file)), {})
+
+
+def read(source: Source, contents: Contents) -> Config:
+    """The configuration of a source, what was read added to `contents`; ends the program on problems."""
+    file = source.file
     try:
-        return loading.load(file)
+        return source.read(contents)
     except ConfigError as error:
         count = len(error.problems)
         fail("\n".join([*error.lines(), f"{count} problem{'s' if count > 1 else ''}; nothing was started."]))

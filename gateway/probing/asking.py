@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway import contract
+from gateway.calls import TRY_SECONDS
 from gateway.config import ModelConfig, TargetConfig
-from gateway.dispatch import TRY_SECONDS
 from gateway.probing.finding import Answer, Reply
 from gateway.retry import Retry
 from gateway.routing import Route

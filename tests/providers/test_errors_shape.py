@@ -229,6 +229,15 @@ def test_quota_beside_meanings() -> None:
         ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
         ({"retry-after-ms": "250", "retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.25),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:27:30 GMT"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:28:30 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "yesterday"}, None),
+        ({"retry-after": "5", "date": "Wed, 21 Oct 2026 07:28:30 GMT"}, 5.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "860ms"}, 0.86),
+        ({"x-ratelimit-remaining-tokens": "7", "x-ratelimit-reset-tokens": "1s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, None),
+        ({"retry-after": "2", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h0m0s"}, 2.0),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
@@ -240,7 +249,7 @@ def test_quota_beside_meanings() -> None:
     ids=str,
 )
 def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
-    """The wait asked for is the longer of both hints; what is no sane number of seconds is none."""
+    """The wait asked for is the longer of both hints, else what is left of a limit; what is not sane is none."""
     assert expected == errors_shape.fault(response(envelope("Slow."), 429, headers)).retry_after
 
 

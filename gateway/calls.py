@@ -1,0 +1,95 @@
+"""One batch to one target: asked, checked, and tried again, as the target's health and the policy allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from gateway import contract
+from gateway.delivery import Answer, Job
+from gateway.metrics import Metrics
+from gateway.retry import Retry
+from gateway.routing import Target
+from providers.base import EmbedCall, Embeddings, Fault, FaultKind
+
+TRY_SECONDS: Final = 20.0
+"""Longest single try where the target names none."""
+WAIT_WITH_OTHERS_LEFT: Final = 1.0
+"""After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """`clock` is the event loop's, which deadlines are on."""
+
+    retry: Retry
+    clock: Callable[[], float]
+    metrics: Metrics = field(default_factory=Metrics)
+
+    async def batch(
+        self, job: Job, target: Target, batch: Sequence[int], deadline: float, others: int
+    ) -> Answer | Fault:
+        """`others` is how many targets could be asked after this one."""
+        health = target.health
+        call = EmbedCall(
+            model=target.model,
+            inputs=[job.plan.inputs[position] for position in batch],
+            dimensions=job.sent_dimensions,
+            input_type=job.input_type if target.takes_role else None,
+            user=job.user,
+            extra=job.extra,
+        )
+        sent = False
+
+        async def attempt() -> Answer | Fault:
+            nonlocal sent
+            ticket = health.begin(len(batch), self.clock())
+            if isinstance(ticket, Fault):
+                return ticket
+            if not sent:
+                health.retries.earn()
+                health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
+            sent, outcome = True, None
+            try:
+                embeddings = await target.backend.embed(call, self._try_until(target, deadline, others), job.lane)
+                outcome = _checked(embeddings, job, target, len(batch))
+            finally:
+                fault = outcome if isinstance(outcome, Fault) else None
+                health.end(ticket, fault, self.clock(), cut_off=outcome is None)
+            return self._with_hint(outcome, target)
+
+        def may_retry(fault: Fault) -> bool:
+            """Not while it is left alone, but for a pause that the retry waits out."""
+            refusal = health.refusal(self.clock())
+            if refusal is not None and refusal.kind is not FaultKind.THROTTLED:
+                return False
+            if not sent:
+                return True
+            if not health.retries.take(self.clock()):
+                return False
+            self.metrics.retried(job.alias, target.name)
+            return True
+
+        return await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf, may_retry)
+
+    def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
+        """Who throttles without saying how long is asked again when its pause is over."""
+        if isinstance(outcome, Fault) and outcome.kind is FaultKind.THROTTLED and outcome.retry_after is None:
+            refusal = target.health.refusal(self.clock())
+            return outcome if refusal is None else replace(outcome, retry_after=refusal.retry_after)
+        return outcome
+
+    def _try_until(self, target: Target, deadline: float, others: int) -> float:
+        """A hung target must not eat the time of those after it."""
+        now = self.clock()
+        own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
+        return min(deadline, now + own)
+
+
+def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:
+    if isinstance(outcome, Fault):
+        return outcome
+    vectors = contract.check(outcome, items, job.dimensions, job.kept)
+    return vectors if isinstance(vectors, Fault) else Answer(vectors, contract.billed(outcome), target.name)

@@ -1,0 +1,83 @@
+"""A job on its way through the targets: what has to be embedded, and what has come of it so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.allowances import Priority
+from gateway.planning import Plan
+from gateway.policy import TABLE, Attempt
+from providers.base import Fault, InputType
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What has to be embedded, alike for every target.
+
+    `dimensions` is the length that must come back; `kept` of them are what the client will get, None for all.
+    """
+
+    plan: Plan
+    dimensions: int
+    kept: int | None = None
+    sent_dimensions: int | None = None
+    input_type: InputType | None = None
+    user: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    lane: Priority = "interactive"
+    alias: str = ""
+    """Of the route, for the metrics."""
+    hedge: bool = False
+    """Whether a second target may be asked while the first one takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Right vectors of one batch, the tokens that the upstream billed for them if it says so, and who made them."""
+
+    vectors: Sequence[bytes] = field(repr=False)
+    tokens: int | None
+    target: str
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What has been delivered so far. Vectors are float32 bytes in the order of the plan's inputs, None where missing.
+
+    `tokens` is the upstreams' own sum, None as soon as one of them did not say.
+    """
+
+    vectors: list[bytes | None] = field(repr=False)
+    tokens: int | None = 0
+    targets: list[str] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    charged: Counter[int] = field(default_factory=Counter)
+    """How many times an upstream may have billed a position without delivering it, even if another delivered it."""
+
+    @property
+    def delivered(self) -> list[int]:
+        return [position for position, vector in enumerate(self.vectors) if vector is not None]
+
+    @property
+    def missing(self) -> list[int]:
+        return [position for position, vector in enumerate(self.vectors) if vector is None]
+
+    @property
+    def complete(self) -> list[bytes] | None:
+        whole = [vector for vector in self.vectors if vector is not None]
+        return whole if len(whole) == len(self.vectors) else None
+
+    def keep(self, batch: Sequence[int], answer: Answer) -> None:
+        for position, vector in zip(batch, answer.vectors, strict=True):
+            self.vectors[position] = vector
+        self.tokens = None if answer.tokens is None or self.tokens is None else self.tokens + answer.tokens
+        if answer.target not in self.targets:
+            self.targets.append(answer.target)
+
+    def fail(self, target: str, fault: Fault, batch: Sequence[int], plan: Plan, seconds: float) -> None:
+        if TABLE[fault.kind].charged:
+            self.charged.update(batch)
+        self.attempts.append(Attempt(target, fault, [plan.origins[position] for position in batch], seconds))
