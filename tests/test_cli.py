@@ -77,7 +77,7 @@ def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "probe", "keys"]
     expected += [f"keys {name}" for name in ("create", "update", "show", "list", "revoke", "rotate", "mint", "hash")]
-    expected += ["usage"]
+    expected += ["usage", "cache", "cache stats", "cache clear"]
 
     assert expected == [" ".join(path) for path in commands() if path]
 
@@ -425,11 +425,26 @@ def test_list_as_json() -> None:
 
 def test_create_with_limits() -> None:
     """Limits and a budget are given as options."""
-    make_key("app", "--rpm", "5", "--tpm", "7", "--shadow", "--budget-usd", "0.5", "--per", "day", "--priority", "bulk")
+    make_key(
+        "app",
+        "--rpm",
+        "5",
+        "--tpm",
+        "7",
+        "--shadow",
+        "--budget-usd",
+        "0.5",
+        "--per",
+        "day",
+        "--priority",
+        "bulk",
+        "--no-cache",
+    )
     (row,) = listed()
 
     assert {"rpm": 5, "tpm": 7, "concurrent": None, "shadow": True} == row["limits"]
     assert ({"usd": 0.5, "tokens": None, "per": "day", "soft": 0.8}, "bulk") == (row["budget"], row["priority"])
+    assert row["cache"] is False
 
 
 @pytest.mark.parametrize(("alone", "needs"), [("--shadow", "--rpm"), ("--per day", "`usd`, `tokens`")])
