@@ -16,6 +16,8 @@ from providers.base import EmbedCall, Embeddings, Fault, FaultKind
 
 TRY_SECONDS: Final = 20.0
 """Longest single try where the target names none."""
+PATIENCE: Final = 5.0
+"""A try that had fewer seconds, because its client has no more, tells little of the target if they were not enough."""
 WAIT_WITH_OTHERS_LEFT: Final = 1.0
 """After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
 
@@ -51,13 +53,14 @@ class Calls:
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
-            sent, outcome = True, None
+            sent, outcome, until = True, None, self._try_until(target, deadline, others)
             try:
-                embeddings = await target.backend.embed(call, self._try_until(target, deadline, others), job.lane)
+                embeddings = await target.backend.embed(call, until, job.lane)
                 outcome = _checked(embeddings, job, target, len(batch))
             finally:
                 fault = outcome if isinstance(outcome, Fault) else None
-                health.end(ticket, fault, self.clock(), cut_off=outcome is None)
+                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
+                health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:

@@ -97,10 +97,19 @@ class Health:
         self.in_flight += 1
         return Ticket(breaker, items, now)
 
-    def end(self, ticket: Ticket, fault: Fault | None, now: float, *, cut_off: bool = False) -> None:
-        """What a call came to: a fault, None for right vectors, or nothing because it was cut off."""
+    def end(
+        self, ticket: Ticket, fault: Fault | None, now: float, *, cut_off: bool = False, hurried: bool = False
+    ) -> None:
+        """What a call came to: a fault, None for right vectors, or nothing because it was cut off.
+
+        A timeout of a call that was `hurried` by its client is no more than being cut off, unless most calls take less
+        than half that time.
+        """
         self.in_flight -= 1
         seconds, latency = now - ticket.began, self._latencies[size_class(ticket.items)]
+        if hurried and fault is not None and fault.kind is FaultKind.TIMEOUT:
+            usual = latency.p95
+            cut_off = usual is None or seconds < 2 * usual
         if cut_off:
             latency.cut_off(seconds, now)
             self._breaker.abandoned(ticket.breaker)

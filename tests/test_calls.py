@@ -95,6 +95,16 @@ async def test_what_does_not_count(kind: FaultKind) -> None:
     assert (30, "closed") == (bench.asked, bench.health.state(bench.time.now))
 
 
+@pytest.mark.parametrize(("within", "state"), [(0.05, "closed"), (4.9, "closed"), (5.0, "open")])
+async def test_client_in_a_hurry(within: float, state: str) -> None:
+    """A client that wants its answer sooner than any can come does not spoil the target for the others."""
+    bench = Bench(failing(FaultKind.TIMEOUT))
+    for _ in range(10):
+        await bench.ask(within=within)
+
+    assert state == bench.health.state(bench.time.now)
+
+
 async def test_pause_of_others() -> None:
     """A call that comes during a pause that another one was told of waits for its end."""
     bench = Bench(THROTTLED, rightly)

@@ -332,6 +332,36 @@ async def test_refused_for_its_size() -> None:
     assert [(1, FaultKind.REJECTED)] == [(attempt.item, attempt.fault.kind) for attempt in delivery.attempts]
 
 
+async def test_one_bad_item_among_many() -> None:
+    """A quiet gateway's budget of further calls is enough to find one bad item among 2048."""
+    texts = [str(number) for number in range(2048)]
+    delivery = await dispatched([target("first", FakeBackend(spoiled_by("1234")))], job(texts))
+
+    assert [1234] == delivery.missing
+    assert [1234] == [attempt.item for attempt in delivery.attempts]
+
+
+async def test_halving_is_bounded() -> None:
+    """When the budget is spent nothing is halved, and the fault names no item."""
+    too_large = Fault(FaultKind.REJECTED, "too large", 413, divisible=True)
+    only = target("first", backend := FakeBackend(spoiled_by("d", too_large)))
+    while only.health.retries.take(1000.0):
+        pass
+    delivery = await dispatched([only])
+
+    assert ([TEXTS], [None]) == (backend.asked, [attempt.item for attempt in delivery.attempts])
+
+
+async def test_resting_target_takes_no_time() -> None:
+    """A target that is left alone gets no share of the time."""
+    time = FakeTime(now=1000.0)
+    first, resting = FakeBackend(), target("resting", FakeBackend())
+    resting.health.drained = True
+    await dispatched([target("first", first), resting], within=12.0, time=time)
+
+    assert [1012.0] == first.deadlines
+
+
 async def test_too_large_for_one_target() -> None:
     """A batch that is given up as too large, while no item of it is, goes to the next target."""
     texts = [str(number) for number in range(64)]

@@ -56,6 +56,18 @@ def test_cut_off() -> None:
     assert ("closed", 4, 0) == (made.state(NOW), made.report(NOW)["consecutive_failures"], made.in_flight)
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(0.3, "closed"), (0.5, "open")])
+def test_hurried(seconds: float, state: str) -> None:
+    """Clients in a hurry do not open it, unless others are served in half their time."""
+    made = health()
+    for _ in range(100):
+        made.end(begun(made), None, NOW + 0.2)
+    for _ in range(5):
+        made.end(begun(made), Fault(FaultKind.TIMEOUT, ""), NOW + seconds, hurried=True)
+
+    assert state == made.state(NOW + seconds)
+
+
 def test_trial_that_is_cut_off() -> None:
     """A trial that is cut off is free for the next call."""
     made = after(*[OVERLOADED] * 5)
