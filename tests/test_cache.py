@@ -131,7 +131,7 @@ async def answer(house: House, inputs: Sequence[Input], fields: dict[str, Any]) 
 
 def spoil(shared: FakeShared, random: Any) -> None:
     """Lets an entry lose a byte, have a wrong one, or change its place with another; or none of it."""
-    keys = sorted(shared.entries)
+    keys = sorted(key for key, entry in shared.entries.items() if entry)
     if not keys:
         return
     one, other = random.choice(keys), random.choice(keys)
