@@ -554,6 +554,52 @@ async def test_first_one_fails() -> None:
     assert (vectors_of(["a"]), [["a"], ["a"]], ["t0"]) == (second.vectors, backend.asked, second.targets)
 
 
+async def test_between_hits() -> None:
+    """What comes of another's flight has its place beside what was there, and beside what is sent."""
+    backend = Waiting()
+    house = House(backend, cache=Home().cache)
+    backend.gate.set()
+    await house.embed(["a"])
+    backend.gate.clear()
+    asked = []
+    for inputs in (["b", "c"], ["d", "a", "c", "b", "a"]):
+        asked.append(asyncio.create_task(house.embed(inputs)))
+        await settle()
+    backend.gate.set()
+    _, result = await asyncio.gather(*asked)
+
+    assert ([["a"], ["b", "c"], ["d"]], vectors_of(["d", "a", "c", "b", "a"]), 4) == (
+        backend.asked,
+        result.vectors,
+        result.cached,
+    )
+
+
+async def test_item_at_fault() -> None:
+    """An error names the item as the request has it, whatever of the others was there."""
+    backend = FakeBackend(rightly, failing(FaultKind.REJECTED, "no", item=0))
+    house = House(backend, cache=Home().cache)
+    await house.embed(["a"])
+    error = await house.refuses(["a", "a", "b"])
+
+    assert "`input[2]`" in error.message
+
+
+async def test_charge_beside_a_flight() -> None:
+    """What may have been billed without being delivered is charged at its own count, not at a neighbour's."""
+    backend = Waiting(rightly, failing(FaultKind.TIMEOUT))
+    kept = Kept(backend, cache=Home().cache)
+    first = asyncio.create_task(kept.house.embed(["bbbbb"]))
+    await settle()
+    second = asyncio.create_task(kept.house.embed(["bbbbb", "aa"]))
+    await settle()
+    backend.gate.set()
+    await asyncio.gather(first, second, return_exceptions=True)
+    usage = await kept.usage()
+
+    assert (TOKENS_EACH, 2) == (usage.reported, usage.counted)
+
+
 async def test_lanes() -> None:
     """Who is in a hurry does not wait for what is sent in the lane of those who are not."""
     backend, home = Waiting(), Home()
@@ -586,9 +632,12 @@ REQUESTS = st.lists(
 async def test_flights_together(requests: list[tuple[list[str], str, bool]], failures: list[bool]) -> None:
     """Whoever comes, leaves and fails beside it: a request has its own vectors, or an error; nothing stays behind."""
     answers = [failing(FaultKind.MISCONFIGURED) if fails else by_everything for fails in failures]
-    backend = Waiting(*answers, by_everything)
+    backend = Waiting(by_everything, *answers, by_everything)
     home = Home()
     house = House(targets=[target("t", backend, limits=Limits(inputs=2))], cache=home.cache)
+    backend.gate.set()
+    await house.embed(["a"])
+    backend.gate.clear()
     tasks: list[asyncio.Task[Result]] = []
     for inputs, _, pauses in requests:
         control = CacheControl() if requests[len(tasks)][1] != "fresh" else NO_CACHE
