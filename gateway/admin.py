@@ -22,11 +22,8 @@ from gateway.key_wishes import KeyRefused
 from gateway.keys import KeyUnknown
 from gateway.reload import NOTHING_TO_READ, Reload
 from gateway.store import Store, Usage, UsageKey
-from gateway.wire import parse_object
 from providers import codec
 
-MAX_BODY: Final = 2**20
-BODY_SECONDS: Final = 20.0
 JSON: Final = "application/json"
 UNKEPT: Final = {"cache-control": "no-store"}
 """A new key is in one of these answers, and the others are soon out of date."""
@@ -50,7 +47,7 @@ class Admin:
     async def create_key(self, request: Request) -> Response:
         """The answer has the key, which is never told again."""
         self._check(request)
-        body = await _object(request, "`name`, and what the key is to be")
+        body = await bodies.small_object(request, "`name`, and what the key is to be")
         try:
             made = await keys.create(self.store, key_wishes.shaped(body), self.running.teams)
         except KeyRefused as error:
@@ -64,7 +61,7 @@ class Admin:
     async def change_key(self, request: Request) -> Response:
         """The body is a JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396"""
         self._check(request)
-        body = await _object(request, "what is to change")
+        body = await bodies.small_object(request, "what is to change")
         record = await self._changeable(request)
         try:
             changed = await keys.change(self.store, record.id, body, self.running.teams)
@@ -81,7 +78,7 @@ class Admin:
     async def rotate_key(self, request: Request) -> Response:
         """`overlap` is how long the old key still works, like 24h; `0` ends it now."""
         self._check(request)
-        body = await _object(request, "`overlap`")
+        body = await bodies.small_object(request, "`overlap`")
         overlap = body.get("overlap")
         if set(body) != {"overlap"} or not isinstance(overlap, str):
             raise InvalidRequest(
@@ -162,11 +159,6 @@ class Admin:
         if record in self.running.keys:
             raise InvalidRequest("This key stands in the routing file, and is changed there.")
         return record
-
-
-async def _object(request: Request, fields: str) -> dict[str, Any]:
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
-    return parse_object(await bodies.read(request, MAX_BODY, deadline), fields)
 
 
 def _refused(error: KeyRefused) -> InvalidRequest | NotFound:

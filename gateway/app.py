@@ -19,6 +19,7 @@ from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, RequestFrame, error_response
+from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 
 EXPOSED_HEADERS: Final = (
@@ -50,10 +51,11 @@ class ClientCors(CORSMiddleware):
 def application(
     endpoints: Endpoints,
     admin: Admin | None,
+    targets: TargetAdmin | None,
     telemetry: Telemetry | None,
     cors_origins: Sequence[str],
 ) -> Starlette:
-    """Without `admin` there is no /admin, without `telemetry` no /metrics."""
+    """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
     middleware = [Middleware(RequestFrame, running=endpoints.running)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
@@ -66,7 +68,7 @@ def application(
         )
         middleware.insert(0, cors)
     app = Starlette(
-        routes=routes(endpoints, admin, telemetry),
+        routes=routes(endpoints, admin, targets, telemetry),
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
     )
@@ -74,7 +76,9 @@ def application(
     return app
 
 
-def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | None) -> list[BaseRoute]:
+def routes(
+    endpoints: Endpoints, admin: Admin | None, targets: TargetAdmin | None, telemetry: Telemetry | None
+) -> list[BaseRoute]:
     """Every path with and without a trailing slash, OpenAI's with and without `/v1`: base URLs come in all forms."""
     table: list[tuple[str, str, Endpoint]] = []
     for prefix in ("/v1", ""):
@@ -107,6 +111,12 @@ def routes(endpoints: Endpoints, admin: Admin | None, telemetry: Telemetry | Non
             ("DELETE", "/admin/cache", admin.clear_cache),
             ("GET", "/admin/config", admin.config),
             ("POST", "/admin/reload", admin.reload),
+        )
+    if targets is not None:
+        table += (
+            ("GET", "/admin/targets", targets.list_targets),
+            ("POST", "/admin/targets/drain", targets.drain),
+            ("POST", "/admin/targets/restore", targets.restore),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 

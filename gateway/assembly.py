@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway import adapters, tokens
+from gateway import adapters, recipe, tokens
 from gateway.backends import Remote
 from gateway.config import ModelConfig, TargetConfig
 from gateway.engines import Engines, Key, key_of
@@ -66,6 +66,7 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         rates=model.rates,
         cache=model.cache,
         made_by=_made_by(model),
+        canary=model.canary,
         hedge=model.hedge,
     )
 
@@ -142,6 +143,7 @@ def _target(target: TargetConfig, model: ModelConfig, backend: Backend) -> Targe
         weight=target.weight,
         timeout=target.timeout,
         extra_body=target.extra_body,
+        mark=recipe.mark(target),
     )
 
 

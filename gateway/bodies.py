@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, Final
 
 from starlette.requests import Request
 
 from gateway.errors import RequestTimeout, RequestTooLarge, UnsupportedEncoding
 from gateway.inputs import quoted
+from gateway.wire import parse_object
+
+SMALL: Final = 2**20
+"""Bytes of the largest body from an operator."""
+SMALL_SECONDS: Final = 20.0
 
 
 async def read(request: Request, most: int, deadline: float) -> bytes:
@@ -35,6 +41,12 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
     except TimeoutError:
         raise RequestTimeout("The request body did not arrive in time. Send it again.") from None
     return b"".join(chunks)
+
+
+async def small_object(request: Request, fields: str) -> dict[str, Any]:
+    """The JSON object that an operator sends; `fields` says what has to be in it. Raises InvalidRequest, too."""
+    deadline = asyncio.get_running_loop().time() + SMALL_SECONDS
+    return parse_object(await read(request, SMALL, deadline), fields)
 
 
 def _too_large(most: int) -> RequestTooLarge:

@@ -18,6 +18,7 @@ from gateway.app import application
 from gateway.books import Books, unkept
 from gateway.cache import Cache
 from gateway.cache_memory import Memory
+from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig, StateConfig
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
@@ -32,10 +33,12 @@ from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.reload import Provision
 from gateway.reloader import Reloader
+from gateway.replicas import Replicas
 from gateway.retry import Retry
 from gateway.routing import Route, Routes
 from gateway.service import Gateway
 from gateway.source import Source
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store, ValueStore
 from gateway.store.embedded import EmbeddedStore
@@ -45,9 +48,11 @@ from gateway.store.redis_address import Address
 from gateway.store.redis_cache import RedisCache
 from gateway.store.redis_link import RedisLink
 from gateway.supply import Supply
+from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
@@ -62,6 +67,7 @@ def house(config: Config, provision: Provision | None = None) -> House:
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
     current = Current()
+    spaces = Spaces(kept)
     made = House(
         store=kept,
         upstream=upstream,
@@ -71,7 +77,9 @@ def house(config: Config, provision: Provision | None = None) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
-        cache=cache(config, kept, metrics),
+        spaces=spaces,
+        cache=cache(config, kept, metrics, spaces),
+        replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -96,6 +104,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     if before is not None:
         former = zip(before.config.models, before.gateway.routes, strict=True)
         made = carry_over.carried(zip(config.models, made, strict=True), former)
+    house.replicas.mark(made)
     counters = {} if before is None else before.gateway.counters
     serving = _gateway(made, counters, house.books.of(config.teams), house.metrics, house.cache)
     endpoints = Endpoints(
@@ -111,9 +120,10 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     )
     guard = door.admin_guard
     admin = Admin(house.store, guard, config, house.reloader.reload, house.cache) if guard.is_open else None
+    targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, telemetry, config.server.cors_origins)
+    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins)
     return Generation(config, serving, door, app)
 
 
@@ -169,13 +179,13 @@ def store(config: Config) -> Store:
     return RedisStore(_link(state))
 
 
-def cache(config: Config, values: ValueStore, metrics: Metrics) -> Cache | None:
+def cache(config: Config, values: ValueStore, metrics: Metrics, spaces: Spaces) -> Cache | None:
     """Its Redis is that of the state, over connections of its own: what is slow here must not hold up limits."""
     kept = config.cache
     if kept is None:
         return None
     shared = RedisCache(_link(config.state), kept.ttl) if kept.redis else None
-    return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics)
+    return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics, spaces.generation)
 
 
 def _link(state: StateConfig) -> RedisLink:
@@ -188,17 +198,28 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        work = [house.state.run(), house.books.ledger.run(), house.books.limiter.run(), house.reloader.watch()]
+        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+        await canaries.look()  # what has drifted is not asked even once
+        with suppress(StateUnavailable):  # nor what is drained
+            await house.replicas.look()
+        counting = (house.books.ledger.run(), house.books.limiter.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run())
+        keeping = []
         if house.cache is not None:
             with suppress(StateUnavailable):
                 await house.cache.learn()
-            work.append(house.cache.run())
-        async with _beside(*work):
+            keeping.append(house.cache.run())
+        async with _beside(*work, *keeping, canaries.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()
 
     return Router(default=house.current, lifespan=lifespan)
+
+
+def _canaries(house: House) -> Canaries:
+    interval = house.current.generation.config.server.canary_interval
+    return Canaries(lambda: house.current.generation.gateway, house.spaces, house.metrics, interval)
 
 
 @asynccontextmanager

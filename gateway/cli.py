@@ -17,6 +17,7 @@ from gateway.commands.cache import cache
 from gateway.commands.common import FILE, config_option, fail, found, load, read, with_store
 from gateway.commands.keys import keys_group
 from gateway.commands.probe import probe
+from gateway.commands.space import space_group
 from gateway.commands.usage import usage
 from gateway.config import UNSHARED, Config
 from gateway.errors import GatewayError
@@ -128,5 +129,6 @@ def embed(file: pathlib.Path | None, model: str, text: tuple[str, ...]) -> None:
 
 main.add_command(probe)
 main.add_command(keys_group)
+main.add_command(space_group)
 main.add_command(usage)
 main.add_command(cache)

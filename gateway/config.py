@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from gateway.allowances import Rates, Team
 from gateway.auth import KeyRecord
+from gateway.canary import Reaction
 from gateway.claims import Issuer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
@@ -131,6 +132,8 @@ class ModelConfig:
     space_vouched: bool
     """Whether the operator or the catalogue says which vectors these are. Else the one target alone does, by what it
     is and where."""
+    canary: Reaction
+    """What happens to a target that has drifted out of its space."""
     hedge: bool
     targets: tuple[TargetConfig, ...]
 

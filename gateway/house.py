@@ -13,6 +13,8 @@ from gateway.engines import Engines
 from gateway.metrics import Metrics
 from gateway.middleware import Running
 from gateway.reloader import Reloader
+from gateway.replicas import Replicas
+from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
@@ -33,6 +35,8 @@ class House:
     state: StateWatch
     metrics: Metrics
     cache: Cache | None
+    spaces: Spaces
+    replicas: Replicas
     current: Current
     reloader: Reloader
     began: int

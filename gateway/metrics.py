@@ -1,4 +1,4 @@
-"""What is counted for Prometheus: limits that refuse, budgets that run low, how targets do, whether the state is there.
+"""What is counted for Prometheus: limits that refuse, budgets that run low, how targets do, a state that is away.
 
 The only prometheus_client. Each process counts for itself. https://prometheus.io/docs/practices/naming/
 """
@@ -34,6 +34,18 @@ class Metrics:
         )
         self._warned: set[tuple[str, str]] = set()
         self._state = Gauge("gateway_state_up", "Whether the state can be reached.", registry=self._registry)
+        self._cosine = Gauge(
+            "gateway_canary_cosine",
+            "Least cosine of a target's vectors of the golden texts to its space's reference.",
+            ["alias", "target"],
+            registry=self._registry,
+        )
+        self._drift = Gauge(
+            "gateway_canary_drift",
+            "Whether a target has drifted out of its space.",
+            ["alias", "target"],
+            registry=self._registry,
+        )
         self._cached = Counter(
             "gateway_cache_inputs_total",
             "Different inputs of requests that were looked up in the cache.",
@@ -78,6 +90,14 @@ class Metrics:
             registry=self._registry,
         )
         self._targets: Callable[[], Iterable[tuple[str, str, str]]] = tuple
+
+    def canaries(self, found: Sequence[tuple[str, str, float, bool]]) -> None:
+        """Alias, target, cosine, and whether that is drift, of every target that was asked; no others are told."""
+        self._cosine.clear()
+        self._drift.clear()
+        for alias, target, cosine, drifted in found:
+            self._cosine.labels(alias, target).set(cosine)
+            self._drift.labels(alias, target).set(drifted)
 
     def retried(self, model: str, target: str) -> None:
         self._retries.labels(model, target).inc()

@@ -84,6 +84,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         rates=access_rules.rates(shape.limits),
         cache=shape.cache,
         space_vouched=shape.space is not None or all(map(space_rules.is_vouched_for, shape.targets, known)),
+        canary=shape.canary,
         hedge=shape.hedge,
         targets=targets,
     )

@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from gateway import adapters, checks
 from gateway.adapters import Adapter
+from gateway.canary import Reaction
 from gateway.credential_shape import CredentialsShape
 from gateway.cutting import TooLong
 from gateway.dimensions import Shorten
@@ -30,6 +40,11 @@ def inside(check: Callable[[str], str]) -> AfterValidator:
         return secret
 
     return AfterValidator(checked)
+
+
+def _off(value: object) -> object:
+    """YAML reads a bare `off` as false: https://yaml.org/type/bool.html"""
+    return "off" if value is False else value
 
 
 def _provider(name: object, info: ValidationInfo) -> Adapter:
@@ -197,6 +212,9 @@ class ModelShape(Facts):
     `average` all its parts are, and the mean of their vectors is the input's (needs vectors of unit length)."""
     cache: bool = True
     """Whether its vectors are kept, where the file has a `cache`."""
+    canary: Annotated[Reaction, BeforeValidator(_off)] = "report"
+    """What happens to a target whose vectors have left the space (see `gateway space`): `eject` takes it out until they
+    are back, `report` tells it in metrics and the log, `off` does not look."""
     client_extra: Literal["any", "none"] | list[str] = "any"
     """Which further upstream fields clients may send."""
     hedge: bool = False

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from gateway.allowances import NANOS, Priority, Rates
 from gateway.auth import Caller
+from gateway.canary import Reaction
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
@@ -64,6 +65,8 @@ class Target:
     """Seconds for one try, the wait for a free slot included."""
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What its configuration lays underneath every body."""
+    mark: str = ""
+    """Tells its deployment from every other one, as `recipe.mark` makes it."""
     told: Callable[[], Awaitable[Statistics | None]] | None = None
     """Asks the service itself how busy it is, where it can be asked."""
     health: Health = field(default_factory=Health, compare=False, repr=False)
@@ -103,6 +106,7 @@ class Route:
     """Whether its vectors are kept, where there is a cache."""
     made_by: str = ""
     """What else than its space its configuration says that decides its vectors."""
+    canary: Reaction = "report"
     hedge: bool = False
     """Whether a small job that takes long is sent to a second target, too."""
 

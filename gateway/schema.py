@@ -29,6 +29,8 @@ class ServerShape(Shape):
     """Largest request body."""
     timeout: Duration = 120.0
     """Longest time for one request, all attempts included."""
+    canary_interval: Duration = 21_600.0
+    """Time between two looks at whether a target still makes the vectors of its space; one process looks for all."""
     drain: Duration = 20.0
     """Time for running requests to finish after a stop signal."""
     metrics: Literal["admin", "public"] = "admin"

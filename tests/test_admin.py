@@ -38,6 +38,9 @@ ENDPOINTS = [
     ("GET", "/admin/usage"),
     ("GET", "/admin/config"),
     ("POST", "/admin/reload"),
+    ("GET", "/admin/targets"),
+    ("POST", "/admin/targets/drain"),
+    ("POST", "/admin/targets/restore"),
 ]
 FILE_KEY = "/admin/keys/file:team/ci"
 NO_LIMITS = {"rpm": None, "tpm": None, "concurrent": None, "shadow": False}

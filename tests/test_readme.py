@@ -17,6 +17,7 @@ from gateway.allowances import NANOS
 from gateway.app import routes
 from gateway.cli import main
 from gateway.endpoints import Endpoints
+from gateway.target_admin import TargetAdmin
 from gateway.wire import INPUT_TYPES
 from providers import PROVIDERS
 from providers.base import Provider
@@ -98,10 +99,10 @@ def test_admin_endpoints() -> None:
     """The table of the admin API has every endpoint that there is, and no other."""
     table = README[README.index("### The admin API") : README.index("## For clients")]
     named = set(re.findall(r"`([A-Z]+ /admin/[^`]+)`", table))
-    admin = object.__new__(Admin)  # only its methods' names matter
+    admin, targets = object.__new__(Admin), object.__new__(TargetAdmin)  # only their methods' names matter
     served = {
         f"{method} {route.path.replace('{key_id:path}', '{id}')}"
-        for route in routes(object.__new__(Endpoints), admin, None)
+        for route in routes(object.__new__(Endpoints), admin, targets, None)
         if isinstance(route, Route) and route.path.startswith("/admin") and not route.path.endswith("/")
         for method in (route.methods or set()) - {"HEAD"}
     }
@@ -123,7 +124,7 @@ def test_commands() -> None:
     for line in re.findall(r"^gateway ([^#\n]*)", "\n".join(text for _, text in BLOCKS), re.MULTILINE):
         name, *rest = line.split()
         command = main.commands[name]
-        if name == "keys":
+        if name in ("keys", "space"):
             command = command.commands[rest[0]]  # type: ignore[attr-defined]
         known = {option for parameter in command.params for option in parameter.opts}
 

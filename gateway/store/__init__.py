@@ -127,7 +127,8 @@ class UsageStore(Protocol):
 class ValueStore(Protocol):
     """Small values that every process shares: a lock, a mark, what one has found out for all.
 
-    They are told apart by family and name, and a family is read whole: none holds more than some hundred.
+    They are told apart by family and name. A family can be read whole, and is looked through at each writing: none
+    should hold more than some hundred.
     """
 
     async def value(self, family: str, name: str) -> bytes | None: ...

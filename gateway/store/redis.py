@@ -26,6 +26,7 @@ _ADD_KEY: Final = Script.of("add_key")
 _REVOKE_KEY: Final = Script.of("revoke_key")
 _ADD_USAGE: Final = Script.of("add_usage")
 _USAGE: Final = Script.of("usage")
+_FIND_VALUE: Final = Script.of("values", "find_value")
 _FIND_VALUES: Final = Script.of("values", "find_values")
 _PUT_VALUE: Final = Script.of("values", "put_value")
 _ROWS: Final = 500
@@ -135,7 +136,8 @@ class RedisStore:
     # ── values ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def value(self, family: str, name: str) -> bytes | None:
-        return (await self.values(family)).get(name)
+        found: bytes | None = await self._link.script(_FIND_VALUE, [_family(family)], [self._time(), name])
+        return found
 
     async def values(self, family: str) -> Mapping[str, bytes]:
         found = await self._link.script(_FIND_VALUES, [_family(family)], [self._time()])
