@@ -15,6 +15,7 @@ from gateway.assembly import BuildError
 from gateway.auth import Caller
 from gateway.commands.cache import cache
 from gateway.commands.common import FILE, config_option, fail, found, load, read, with_store
+from gateway.commands.importing import import_group
 from gateway.commands.keys import keys_group
 from gateway.commands.probe import probe
 from gateway.commands.space import space_group
@@ -132,3 +133,4 @@ main.add_command(keys_group)
 main.add_command(space_group)
 main.add_command(usage)
 main.add_command(cache)
+main.add_command(import_group)
