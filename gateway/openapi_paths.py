@@ -150,12 +150,13 @@ def _body(schema: str) -> Schema:
 
 def _embed(takes: str, gives: str) -> dict[str, Any]:
     """Every way of asking takes the same headers, and fails alike."""
-    wishes = {
+    wishes: dict[str, tuple[str, Schema]] = {
         "x-request-id": ("An id for logs, of up to 128 letters, digits and `._:-`.", {"type": "string"}),
         "x-request-timeout-ms": (
             "Most milliseconds for this request; it may only shorten.",
             {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
         ),
+        "x-priority": ("`bulk` lowers it; `interactive` leaves it as it is.", {"enum": ["interactive", "bulk"]}),
         "x-embedding-require-space": ("Refuse vectors of any other space.", {"type": "string"}),
     }
     answer = _json("One vector for each input, in order.", gives) | {"headers": header_references(_EMBEDDING_HEADERS)}

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from gateway import admission, balance, contract, planning, policy, usage
+from gateway import admission, balance, contract, lanes, planning, policy, slots, usage
+from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books, Entry
@@ -51,6 +52,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
             role = route.role(input_type)
@@ -66,8 +68,8 @@ class Gateway:
             with record.timing("limits"):
                 await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
-            with record.timing("upstream"):
-                job = _job(request, route, role, shelf.misses, length)
+            with record.timing("upstream"), slots.noting(record.waited):
+                job = _job(request, route, role, shelf.misses, length, record.lane)
                 delivery = await self._bring(shelf, job, route, entry, deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved
@@ -120,7 +122,9 @@ async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length) -> Job:
+def _job(
+    request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length, lane: Priority
+) -> Job:
     return Job(
         plan=plan,
         dimensions=length.upstream,
@@ -129,6 +133,7 @@ def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan:
         input_type=role,
         user=request.user,
         extra=request.extra,
+        lane=lane,
         alias=route.alias,
         hedge=route.hedge,
     )

@@ -29,12 +29,15 @@ GATEWAY_ORDER = [
         "extra_load",
         "latency",
         "canary",
+        "allowances",
+        "connection",
+        "announcement",
     },
     {"addresses", "signatures", "policy"},
     {"health"},
     {"inputs", "dimensions", "credential_shape", "failures"},
     {"wire"},
-    {"answers", "model_shape", "allowances"},
+    {"answers", "model_shape"},
     {"cache_entry"},
     {"cache_memory"},
     {"access_shape", "identity_shape"},
@@ -63,8 +66,8 @@ GATEWAY_ORDER = [
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
-    {"admission", "planning", "contract", "slots", "balance"},
-    {"record", "upstream", "retry", "halving", "delivery", "golden"},
+    {"admission", "planning", "contract", "lanes", "balance"},
+    {"record", "upstream", "retry", "halving", "delivery", "golden", "slots"},
     {"credentials", "line", "statistics", "calls", "hedging"},
     {"backends", "batcher", "dispatch", "pinning", "trials"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets", "replicas"},
@@ -162,14 +165,15 @@ DOORS = {
     },
     "torch": {"providers.local.sentence_transformers"},
     "transformers": {"providers.local.sentence_transformers"},
-    "uvicorn": {"gateway.serving", "gateway.protocol"},
+    "uvicorn": {"gateway.announcement", "gateway.serving", "gateway.protocol"},
     "yaml": {"gateway.document"},
 }
 PURE = {
     f"gateway.{room}"
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
-        *("routing", "planning", "contract", "policy", "cache_control", "cache_entry", "cache_memory"),
+        *("routing", "planning", "contract", "policy", "lanes"),
+        *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
     )
 }
