@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway import assembly, entrance
 from gateway.books import Books
+from gateway.cache import Cache
 from gateway.current import Current
 from gateway.engines import Engines
 from gateway.metrics import Metrics
@@ -33,6 +34,7 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    cache: Cache | None
     spaces: Spaces
     replicas: Replicas
     current: Current
@@ -46,6 +48,8 @@ class House:
             last_first.push_async_callback(self.store.close)
             last_first.push_async_callback(self.books.ledger.write)
             last_first.push_async_callback(self.books.limiter.settled)
+            if self.cache is not None:
+                last_first.push_async_callback(self.cache.close)
             last_first.push_async_callback(self.upstream.close)
             last_first.push_async_callback(self.engines.close)
             last_first.push_async_callback(self.current.idle)
