@@ -38,8 +38,8 @@ def main(name: str = "1 × base64 @64", seconds: str = "10") -> int:
                 seed = f"{time.time_ns()}" if FRESH.encode() in body.read_bytes() else ""
                 shot = wrk.Shot("/v1/embeddings", body, load.connections, gateways.KEY, seed)
                 wrk.measure(tools.wrk, server, house.behind, shot, 2)
-                command = [str(PY_SPY), "record", "--pid", str(server.pid), "--output", str(DRAWN), "--rate", "500"]
-                with subprocess.Popen([*command, "--duration", seconds, "--native"]) as spy:  # noqa: S603
+                command = [str(PY_SPY), "record", "--pid", str(server.pid), "--output", str(DRAWN), "--rate", "200"]
+                with subprocess.Popen([*command, "--duration", seconds]) as spy:  # noqa: S603
                     sample = wrk.measure(tools.wrk, server, house.behind, shot, int(seconds) + 1)
                     spy.wait()
     except (MissingError, StartError, wrk.WrkError, checking.WrongError) as error:

@@ -78,13 +78,21 @@ def config(folder: pathlib.Path, port: int, ways: dict[str, int], *, workers: in
 
 
 def gateway(
-    name: str, folder: pathlib.Path, port: int, ways: dict[str, int], *, workers: int = 1, redis: int | None = None
+    name: str,
+    folder: pathlib.Path,
+    port: int,
+    ways: dict[str, int],
+    *,
+    workers: int = 1,
+    redis: int | None = None,
+    watched: pathlib.Path | None = None,
 ) -> Program:
-    """Its access log goes to a file that is emptied after each measurement."""
+    """Its access log goes to a file that is emptied after each measurement. `watched`: see bench/watched.py"""
     file = folder / f"{name}.yaml"
     file.write_text(config(folder, port, ways, workers=workers, redis=redis))
-    command = [sys.executable, "-m", "gateway", "serve", "--config", str(file)]
-    return Program(name, command, port, folder, {"PYTHONPATH": str(ROOT)})
+    module = "bench.watched" if watched else "gateway"
+    command = [sys.executable, "-m", module, "serve", "--config", str(file)]
+    return Program(name, command, port, folder, {"PYTHONPATH": str(ROOT), "GATEWAY_WATCHED": str(watched or "")})
 
 
 def litellm(binary: pathlib.Path, folder: pathlib.Path, port: int, ways: dict[str, int]) -> Program:

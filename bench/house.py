@@ -73,8 +73,8 @@ def _certificate(folder: pathlib.Path) -> None:
     issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "certificate.pem"))
 
 
-def written(tools: Tools, folder: pathlib.Path, wanted: Collection[str]) -> House:
-    """All programs with their files, none of them started."""
+def written(tools: Tools, folder: pathlib.Path, wanted: Collection[str], watched: pathlib.Path | None = None) -> House:
+    """All programs with their files, none of them started. In the file `watched` the gateways tell of themselves."""
     answers.write(folder / "answers")
     _certificate(folder)
     ways = {name: free_port() for name in ("plain", "tls", "slow")}
@@ -97,7 +97,9 @@ def written(tools: Tools, folder: pathlib.Path, wanted: Collection[str]) -> Hous
             redis = free_port()
             behind.append(_redis(str(tools.redis), folder, redis))
         plain_name = name.replace(",", "").replace(" ", "-")
-        servers[name] = gateways.gateway(plain_name, folder, free_port(), ways, workers=workers, redis=redis)
+        servers[name] = gateways.gateway(
+            plain_name, folder, free_port(), ways, workers=workers, redis=redis, watched=watched
+        )
     if tools.litellm and loads.LITELLM in wanted:
         servers[loads.LITELLM] = gateways.litellm(tools.litellm, folder, free_port(), ways)
     return House(servers, behind)
