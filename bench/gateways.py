@@ -18,7 +18,7 @@ _MANY: Final = 10**12
 """A limit that is counted for every request and never reached."""
 
 _HEAD: Final = """
-server: {{port: {port}, workers: {workers}}}
+server: {{port: {port}, workers: {workers}, metrics: public}}
 state: {{url: "{state}", allow_unshared: true}}
 cache: {{memory: {cache}}}
 auth:

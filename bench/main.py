@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from bench import checking, gateways, nginx, plot, report, wrk
@@ -30,14 +30,14 @@ def selected(loads: Sequence[Load], only: Sequence[str], quick: bool) -> list[Lo
     return [load for load in found if load.quick] if quick else found
 
 
-@dataclass
+@dataclasses.dataclass
 class Run:
     tools: Tools
     house: House
     folder: pathlib.Path
     loads: Sequence[Load]
     seconds: int
-    samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
+    samples: dict[tuple[str, str], list[Sample]] = dataclasses.field(default_factory=dict)
 
     def pairs(self) -> Iterator[tuple[Load, str, Program]]:
         for load in self.loads:
@@ -72,7 +72,12 @@ class Run:
         body.write_bytes(load.body(load.model))
         seed = f"{time.time_ns()}" if FRESH.encode() in body.read_bytes() else ""
         shot = Shot(way, body, load.connections, gateways.KEY, seed)
-        return wrk.measure(self.tools.wrk, server, self.house.behind, shot, seconds)
+        if not load.model.startswith("cached"):
+            return wrk.measure(self.tools.wrk, server, self.house.behind, shot, seconds)
+        before = checking.cached(server)
+        sample = wrk.measure(self.tools.wrk, server, self.house.behind, shot, seconds)
+        hits, misses = (now - then for now, then in zip(checking.cached(server), before, strict=True))
+        return dataclasses.replace(sample, hits=hits / max(hits + misses, 1.0))
 
 
 def check(tools: Tools, house: House, folder: pathlib.Path) -> int:

@@ -25,7 +25,7 @@ class Sample:
     """`rate` is in requests a second, `p50` and `p99` in seconds, `cost` in seconds of processor time a request.
 
     `memory` is the largest process's in bytes. `generator` and `upstream` are how many processors wrk and the upstream
-    took, `errors` the requests without a good answer.
+    took, `hits` the share of inputs that the cache had, `errors` the requests without a good answer.
     """
 
     rate: float
@@ -35,6 +35,7 @@ class Sample:
     memory: float
     generator: float
     upstream: float
+    hits: float
     errors: int
 
     @classmethod
@@ -79,6 +80,7 @@ def measure(binary: str, server: Program, upstreams: Sequence[Program], shot: Sh
         memory=server.memory(),
         generator=(since - own) / duration,
         upstream=(then - behind) / duration,
+        hits=0.0,
         errors=told["errors"],
     )
 
