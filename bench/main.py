@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import pathlib
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from bench.wrk import Sample, Shot, WrkError
 from gateway.loading import load as load_config
 
 FOLDER: Final = pathlib.Path(__file__).parent
+BUSY: Final = 0.5
 RESULTS: Final = FOLDER / "RESULTS.md"
 
 
@@ -114,7 +116,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 def main(given: Sequence[str] | None = None) -> int:
     options = arguments(given)
-    loads = selected(LOADS, options.only, options.quick)
+    loads, busy = selected(LOADS, options.only, options.quick), os.getloadavg()[0]
     if options.list or not loads:
         print("\n".join(load.name for load in (loads or LOADS)))
         return 0 if loads else 2
@@ -126,6 +128,8 @@ def main(given: Sequence[str] | None = None) -> int:
             if options.check:
                 return check(tools, house, folder)
             run = Run(tools, house, folder, loads, options.seconds)
+            if busy > BUSY:
+                print(f"This machine is busy (load average {busy:.1f}): expect noise.", file=sys.stderr)
             with running(house):
                 results = run.all(options.rounds, warm=not options.quick)
     except (MissingError, StartError, WrkError, checking.WrongError) as error:
@@ -135,8 +139,9 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"{report.goals(results)}\n\n{report.table(results, loads)}\n")
     print(report.sizing(results))
     if options.write or len(loads) == len(LOADS):
-        machine = report.machine(tools, options.rounds, options.seconds)
-        RESULTS.write_text(report.markdown(results, loads, machine))
+        machine = report.machine(tools, options.rounds, options.seconds, busy)
+        remarks = report.remarks(RESULTS.read_text() if RESULTS.exists() else "")
+        RESULTS.write_text(report.markdown(results, loads, machine) + remarks)
         (FOLDER / "results.svg").write_text(plot.svg(results, loads))
         print(f"\nWritten: {RESULTS.name} and results.svg", file=sys.stderr)
     return 1 if any(sample.errors for sample in results.samples.values()) else 0

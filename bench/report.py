@@ -18,6 +18,9 @@ from bench.loads import GATEWAY, NGINX, TWO, Load
 from bench.results import GOALS, Results
 from bench.wrk import Sample
 
+REMARKS: Final = "## Remarks"
+"""Why goals are not reached, say."""
+
 SIZING: Final = (
     "1 × base64 @64",
     "1 × float @64",
@@ -117,8 +120,14 @@ def _rows(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def machine(tools: Tools, rounds: int, seconds: int) -> str:
-    """What it was measured on and with; nothing that tells whose machine it is."""
+def remarks(before: str) -> str:
+    """What a person has written under the last heading of an earlier report, which outlives a new one."""
+    found = before.find(f"\n{REMARKS}\n")
+    return before[found:] if found >= 0 else f"\n{REMARKS}\n\nNone yet.\n"
+
+
+def machine(tools: Tools, rounds: int, seconds: int, busy: float) -> str:
+    """What it was measured on and with; nothing that tells whose machine it is. `busy` is the load average before."""
     cpu = re.search(r"^model name\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     version = importlib.metadata.version
     model = cpu[1] if cpu else platform.machine()
@@ -133,7 +142,7 @@ def machine(tools: Tools, rounds: int, seconds: int) -> str:
     if tools.litellm:
         command = "import importlib.metadata as found; print(found.version('litellm'))"
         parts[-1] += f", LiteLLM {_said(str(tools.litellm.with_name('python')), '-c', command)}"
-    parts.append(f"Medians of {rounds} interleaved rounds of {seconds} s")
+    parts.append(f"Medians of {rounds} interleaved rounds of {seconds} s; the load average before was {busy:.1f}")
     return ". ".join(parts) + "."
 
 

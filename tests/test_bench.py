@@ -81,6 +81,13 @@ def test_report() -> None:
     assert bars == sum(len(load.servers) - 1 for load in LOADS if load.ceiling)
 
 
+def test_remarks_outlive_a_new_report() -> None:
+    """What a person wrote under the last heading is still there after the next run."""
+    written = "# Old\n\nfigures\n" + report.remarks("").replace("None yet.", "The floor is JSON.")
+
+    assert report.remarks(written) == "\n## Remarks\n\nThe floor is JSON.\n"
+
+
 def test_failures_stay_visible() -> None:
     """Failed requests of any round are in the median."""
     found = Sample.median([sample(100.0), sample(200.0, errors=3), sample(900.0)])
