@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
+from gateway import openapi
 from gateway.admin import Admin
 from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
@@ -94,6 +95,7 @@ def routes(
         ("POST", "/api/v3/inference/embeddings", endpoints.nugen_embeddings),
         ("GET", "/health/live", endpoints.live),
         ("GET", "/health/ready", endpoints.ready),
+        ("GET", "/openapi.json", _describe),
     )
     if telemetry is not None:
         table.append(("GET", "/metrics", telemetry.read))
@@ -116,6 +118,10 @@ def routes(
             ("POST", "/admin/targets/restore", targets.restore),
         )
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
+
+
+async def _describe(request: Request) -> Response:
+    return Response(openapi.body(), media_type="application/json")
 
 
 async def _on_gateway_error(request: Request, error: Exception) -> Response:

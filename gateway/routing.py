@@ -32,6 +32,8 @@ class Load:
     running: int
     slots: int
     batch_size: int | None = None
+    waiting_bulk: int = 0
+    """How many of those that wait are in the bulk lane."""
 
 
 class Backend(Protocol):

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gateway import admission, balance, contract, planning, policy, usage
+from gateway import admission, balance, contract, lanes, planning, policy, slots, usage
+from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books
@@ -43,6 +44,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
             role = route.role(input_type)
@@ -53,8 +55,8 @@ class Gateway:
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
             with record.timing("limits"):
                 await _in_time(entry.reserve(plan, deadline), deadline)
-            with record.timing("upstream"):
-                job = _job(request, route, role, plan, length)
+            with record.timing("upstream"), slots.noting(record.waited):
+                job = _job(request, route, role, plan, length, record.lane)
                 now = self.dispatcher.clock()
                 targets = balance.in_order(route.targets, len(plan.inputs), now, self.random)
                 delivery = await self.dispatcher.run(job, targets, deadline)
@@ -92,7 +94,9 @@ async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length) -> Job:
+def _job(
+    request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length, lane: Priority
+) -> Job:
     return Job(
         plan=plan,
         dimensions=length.upstream,
@@ -101,6 +105,7 @@ def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan:
         input_type=role,
         user=request.user,
         extra=request.extra,
+        lane=lane,
         alias=route.alias,
         hedge=route.hedge,
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from gateway.allowances import Priority
 from gateway.errors import InvalidRequest, SpaceMismatch
 from gateway.inputs import kind, parse_input, quoted
 from providers import codec
@@ -39,6 +40,8 @@ class EmbeddingsRequest:
     input_type: InputType | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     require_space: str | None = None
+    priority: Priority | None = None
+    """The lane that it wishes for."""
 
     def check_space(self, space: str) -> None:
         """Refuses a route of another space than the client insists on."""
@@ -50,7 +53,12 @@ class EmbeddingsRequest:
 
 
 def parse_request(
-    body: bytes, *, path_model: str | None = None, require_space: str | None = None, texts_only: bool = False
+    body: bytes,
+    *,
+    path_model: str | None = None,
+    require_space: str | None = None,
+    priority: Priority | None = None,
+    texts_only: bool = False,
 ) -> EmbeddingsRequest:
     """Reads a body; `path_model` is the model that the URL names, which then wins over the body's.
 
@@ -70,6 +78,7 @@ def parse_request(
         input_type=_choice(payload, "input_type", INPUT_TYPES),
         extra=_extra(payload),
         require_space=require_space,
+        priority=priority,
     )
 
 

@@ -35,7 +35,7 @@ class GatewayProcess:
     """Serves the models of a YAML text from entering to leaving; leaving checks that it complained of nothing.
 
     `server` and `access` are further lines of the sections `server` and `auth`, `keys` further items of `auth.keys`,
-    `sections` whole other sections. `python` starts the interpreter.
+    `sections` whole other sections; `python` starts Python.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class GatewayProcess:
         may_complain: bool = False,
         python: Sequence[str] = PYTHON,
     ) -> None:
-        self.folder = folder
         self._python = python
+        self.folder = folder
         self._may_complain = may_complain
         self._arguments = arguments
         self._environ = environ or {}

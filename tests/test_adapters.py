@@ -20,7 +20,7 @@ from providers.openai import OPENAI
 from tests.fakes.acme import API_KEY, DIMENSIONS, FakeAcme, vector
 from tests.gateway_process import KEY, PYTHON, GatewayProcess
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
+PAGE = (pathlib.Path(__file__).parents[1] / "docs" / "adapters.md").read_text()
 MODULE = """
 import providers.base
 from providers.openai import OPENAI as MINE
@@ -142,18 +142,18 @@ def test_check(tmp_path: pathlib.Path, searched: str, expected: str) -> None:
     assert first.startswith(f"{file}:4: models.m.targets[0].provider: {expected}")
 
 
-# ── the README's own ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── the documents' own ─────────────────────────────────────────────────────────────────────────────────────────────
 
-(EXAMPLE,) = (text for text in re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if "ACME" in text)
+(EXAMPLE,) = (text for text in re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE) if "ACME" in text)
 
 
 def test_example_is_short() -> None:
-    """The README's provider is complete in fewer than 40 lines."""
+    """The documents' provider is complete in fewer than 40 lines."""
     assert EXAMPLE.count("\n") < 40
 
 
 def test_example(tmp_path: pathlib.Path) -> None:
-    """The README's provider serves through a running gateway, in each of its processes."""
+    """The documents' provider serves through a running gateway, in each of its processes."""
     modules = tmp_path / "modules"
     modules.mkdir()
     (modules / "acme_embeddings.py").write_text(EXAMPLE)

@@ -77,7 +77,13 @@ def test_commands() -> None:
     """There are these commands."""
     expected = ["serve", "check", "schema", "embed", "probe", "keys"]
     expected += [f"keys {name}" for name in ("create", "update", "show", "list", "revoke", "rotate", "mint", "hash")]
-    expected += ["space", *(f"space {name}" for name in ("list", "show", "accept")), "usage"]
+    expected += [
+        "space",
+        *(f"space {name}" for name in ("list", "show", "accept")),
+        "usage",
+        "import",
+        "import litellm",
+    ]
 
     assert expected == [" ".join(path) for path in commands() if path]
 

@@ -104,8 +104,8 @@ def test_wrong_options(arguments: list[str]) -> None:
     assert (2, "") == (result.exit_code, result.stdout)
 
 
-def test_readme(tmp_path: pathlib.Path, served: FakeOpenAI) -> None:
-    """The README shows what is really printed about a service and a relay before it."""
+def test_documents(tmp_path: pathlib.Path, served: FakeOpenAI) -> None:
+    """The documents show what is really printed about a service and a relay before it."""
     served.clear()
     with FakeOpenAI() as relay:
         relay.behave(lies.relay(32), times=None)
@@ -120,6 +120,6 @@ models:
       - {{{common}, name: relay, base_url: "{relay.base_url}", priority: 1}}
 """)
         result = call("--config", str(file), "text-embedding-3-small")
-    readme = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
 
-    assert f"$ gateway probe text-embedding-3-small\n{result.stdout}```" in readme
+    assert f"$ gateway probe text-embedding-3-small\n{result.stdout}```" in page

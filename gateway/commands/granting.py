@@ -25,7 +25,7 @@ _OPTIONS: Final = (
     click.option(
         "--priority",
         type=click.Choice(["interactive", "bulk"]),
-        help="Kept for scheduling to come; it has no effect yet [interactive].",
+        help="The lane that its requests wait in where not all can run [interactive].",
     ),
     click.option(
         "--model-limit",

@@ -1,4 +1,4 @@
-"""A fake of the service that the README's own provider speaks: `POST /vectors`, as strict as its few words allow."""
+"""A fake of the service that the documents' own provider speaks: `POST /vectors`, as strict as its few words allow."""
 
 from __future__ import annotations
 
