@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import math
 from collections.abc import Callable, Mapping
@@ -10,12 +11,14 @@ from typing import Final
 
 from tests.chaos.connection import RawWire
 from tests.fakes import mishaps
-from tests.fakes.mishaps import Reworked
-from tests.fakes.openai_replies import Answer, Reply
+from tests.fakes.mishaps import Reworked, answers
+from tests.fakes.openai_replies import JSON, Answer, Reply
 from tests.fakes.openai_upstream import Behaviour, Exchange
 
 STYLES: Final = 5
 """In which a 429 tells, or does not tell, when the next request will be taken."""
+BOMB_BYTES: Final = 128 * 2**20
+"""Of a body that is a thousandth of it while it is compressed."""
 DRIP_SECONDS: Final = 0.25
 """What a slow answer takes: longer than a good one, shorter than anyone's patience."""
 
@@ -91,6 +94,16 @@ def throttled(wait: float, style: int) -> Behaviour:
     return mishaps.error(429, headers, message=f"Rate limit reached for requests per min (RPM).{words}")
 
 
+def bomb() -> Behaviour:
+    headers = {"content-type": JSON, "content-encoding": "gzip"}
+    return answers(200, _bomb(), headers)
+
+
+@functools.lru_cache(1)
+def _bomb() -> bytes:
+    return gzip.compress(b'{"data": [' + b" " * BOMB_BYTES, compresslevel=1)
+
+
 def cut_gzip() -> Behaviour:
     """A compressed answer that ends too early."""
 
@@ -164,5 +177,6 @@ FAULTS: Final[Mapping[str, Callable[[], Behaviour]]] = {
     "cut_json": mishaps.cut_json,
     "error_with_200": mishaps.error_with_200,
     "cut_gzip": cut_gzip,
+    "bomb": bomb,
     "other_model": other_model,
 }

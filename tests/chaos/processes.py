@@ -17,6 +17,15 @@ def memory(pid: int) -> int:
     return _kilobytes(pid, "VmRSS") * 1024
 
 
+def peak_memory(pid: int) -> int:
+    """The most that were ever resident, since `forget_peak`."""
+    return _kilobytes(pid, "VmHWM") * 1024
+
+
+def forget_peak(pid: int) -> None:
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def catches(pid: int, number: signal.Signals) -> bool:
     """Whether the process has a handler for a signal, which would end it otherwise."""
     caught = int(_status(pid, "SigCgt", "([0-9a-f]+)"), 16)

@@ -88,6 +88,7 @@ class Stage:
                 http.get("/v1/usage").raise_for_status()  # it is announced a moment before it has opened its state
             self.idle = processes.descriptors(self.gateway.pid)
             await self.load(MODEL).run(16, 0.5, PATIENT)
+        processes.forget_peak(self.gateway.pid)
         self.base = processes.memory(self.gateway.pid)
 
     async def recover(self, model: str, by: str | None = None) -> None:

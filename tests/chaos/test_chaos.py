@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import certificates
-from tests.chaos.asks import PATIENT, Habits
+from gateway.middleware import CLIENT_LEFT
+from tests.chaos import certificates, processes
+from tests.chaos.asks import PATIENT, Ask, Habits
 from tests.chaos.faults import FAULTS
 from tests.chaos.plan import Latency, Plan
-from tests.chaos.stage import NAMES, SECURE, TRY_SECONDS, Stage, gateway_of
+from tests.chaos.stage import MEMORY_ROOM, NAMES, SECURE, TRY_SECONDS, Stage, eventually, gateway_of
 from tests.chaos.upstream import ChaosUpstream
 
 CALLERS = 8
@@ -29,11 +30,12 @@ CLASSES = {
     "misshapen": ("wrong_length", "one_wrong_length", "null_embedding", "bad_base64"),
     "spoiled": ("nan", "infinity", "zero_vector"),
     "malformed": ("html_200", "empty_200", "cut_json", "error_with_200", "cut_gzip"),
+    "bomb": ("bomb",),
 }
 HARMLESS = ("closed_when_reused", "closed_afterwards", "slow_drip", "shuffled", "gzipped", "leading_whitespace")
 """What every client has to cope with."""
 MIXED = [name for name in FAULTS if name != "other_model"]
-ROUTES = (*CLASSES, "looking", "harmless", "latency", "storm", "nobody-there", "mixed")
+ROUTES = (*CLASSES, "looking", "hung-up", "harmless", "latency", "storm", "nobody-there", "mixed")
 """Each test has a route of its own, whose targets nobody has found sick before."""
 
 
@@ -90,12 +92,14 @@ async def test_fault(stage: Stage, name: str) -> None:
         stage.upstream.plan(target, Plan(CLASSES[name], share=0.3))
     both_sick = await run(stage, name, Habits())
     befallen = stage.upstream.counts("first").befallen + stage.upstream.counts("second").befallen
+    peak = processes.peak_memory(stage.gateway.pid)
     await stage.recover(name)
     await stage.check_nothing_left(name)
 
     assert {200} == set(one_sick)
     assert 200 in both_sick
     assert set(CLASSES[name]) <= set(befallen)
+    assert peak <= stage.base + MEMORY_ROOM
 
 
 async def test_harmless(stage: Stage) -> None:
@@ -173,6 +177,24 @@ async def test_all_mixed(stage: Stage) -> None:
     await stage.check_nothing_left("mixed")
 
     assert 200 in statuses
+
+
+async def test_clients_hang_up(stage: Stage) -> None:
+    """A client that hangs up ends the calls that were made for it: no other target is asked on its behalf."""
+
+    def given_up() -> int:
+        return sum(line.get("status") == CLIENT_LEFT for line in stage.gateway.log)
+
+    await stage.begin()
+    stage.upstream.plan("first", Plan(["never_answers"]))
+    before, asked = given_up(), stage.upstream.counts("second").requests
+    leaving = Ask(["x"], ["x"], "base64", dimensions=8, leaves_after=0.5)
+    tally = await stage.load("hung-up").once(leaving, CALLERS)
+    await eventually(lambda: given_up() == before + CALLERS, "not every hang-up is known")
+
+    assert (CALLERS, asked) == (tally.hung_up, stage.upstream.counts("second").requests)
+    stage.upstream.all_well()
+    await stage.check_nothing_left("hung-up")
 
 
 async def test_books(stage: Stage) -> None:
