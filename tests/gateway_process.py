@@ -53,6 +53,7 @@ class GatewayProcess:
         may_complain: bool = False,
         python: Sequence[str] = PYTHON,
     ) -> None:
+        self._python = python
         self.folder = folder
         self._may_complain = may_complain
         self._arguments = arguments
