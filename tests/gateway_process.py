@@ -54,6 +54,7 @@ class GatewayProcess:
         python: Sequence[str] = PYTHON,
     ) -> None:
         self.folder = folder
+        self._python = python
         self._may_complain = may_complain
         self._arguments = arguments
         self._environ = environ or {}
