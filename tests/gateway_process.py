@@ -55,7 +55,6 @@ class GatewayProcess:
     ) -> None:
         self._python = python
         self.folder = folder
-        self._python = python
         self._may_complain = may_complain
         self._arguments = arguments
         self._environ = environ or {}
