@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Router
 
-from gateway import assembly, carry_over, entrance
+from gateway import assembly, canaries, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
@@ -107,6 +107,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     house.replicas.mark(made)
     counters = {} if before is None else before.gateway.counters
     serving = _gateway(made, counters, house.books.of(config.teams), house.metrics, house.cache)
+    canaries.hold(made, house.spaces.verdicts)  # what is known to have drifted is not asked even once
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -198,8 +199,8 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
-        await canaries.look()  # what has drifted is not asked even once
+        watch, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+        await watch.look()  # what has drifted is not asked even once
         with suppress(StateUnavailable):  # nor what is drained
             await house.replicas.look()
         counting = (house.books.ledger.run(), house.books.limiter.run())
@@ -209,7 +210,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
             with suppress(StateUnavailable):
                 await house.cache.learn()
             keeping.append(house.cache.run())
-        async with _beside(*work, *keeping, canaries.run(), trials.run()):
+        async with _beside(*work, *keeping, watch.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()

@@ -18,6 +18,8 @@ TRY_SECONDS: Final = 20.0
 """Longest single try where the target names none."""
 PATIENCE: Final = 5.0
 """A try that had fewer seconds, because its client has no more, tells little of the target if they were not enough."""
+ROUNDING: Final = 0.001
+"""Seconds; a sum of times is no exact one."""
 WAIT_WITH_OTHERS_LEFT: Final = 1.0
 """After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
 
@@ -59,8 +61,10 @@ class Calls:
                 outcome = _checked(embeddings, job, target, len(batch))
             finally:
                 fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
-                health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
+                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                health.end(
+                    ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried, altered=bool(job.extra)
+                )
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:

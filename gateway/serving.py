@@ -31,6 +31,9 @@ from gateway.store import StoreError
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a balancer keeps its idle connections, so that it never sends a request into a closing one."""
 BACKLOG: Final = 2048
+WORKER_SECONDS: Final = 30
+"""A worker that does not answer its parent for so long is replaced. It cannot while it is being imported, which takes
+ten seconds where the disk or the processors are busy: uvicorn's five would replace it again and again."""
 STARTUP_FAILURE: Final = 3
 """The exit code that tells uvicorn's supervisor not to start a worker again."""
 
@@ -99,6 +102,7 @@ def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
         timeout_graceful_shutdown=config.server.drain / 2,  # type: ignore[arg-type]  # which goes to asyncio as it is
     )
 
