@@ -60,7 +60,9 @@ class Calls:
             finally:
                 fault = outcome if isinstance(outcome, Fault) else None
                 hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
-                health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
+                health.end(ticket, fault, now := self.clock(), cut_off=outcome is None, hurried=hurried)
+                error, tokens = _told(outcome)
+                self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:
@@ -89,6 +91,13 @@ class Calls:
         now = self.clock()
         own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
         return min(deadline, now + own)
+
+
+def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:
+    """What went wrong, "" for nothing, and the tokens that the target has reported."""
+    if outcome is None:
+        return "cancelled", None
+    return (outcome.kind, None) if isinstance(outcome, Fault) else ("", outcome.tokens)
 
 
 def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:

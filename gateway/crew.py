@@ -3,7 +3,8 @@
 A worker connects to its parent when it starts, and is told what the files held when the configuration was read that
 serves now. So one that is started later, in a dead one's place, serves what the others serve, whatever stands in the
 file by then. All that is sent after that: the parent tells workers to take other contents, and each says when it has;
-a worker that was asked for a reload asks the parent, and is told what came of it.
+a worker that was asked for a reload asks the parent, and is told what came of it. Who is asked what has been counted
+asks the parent, too, which asks all of them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, Final
 
 from gateway.config import Config
+from gateway.exposition import Families
 from gateway.logs import GATEWAY
 from gateway.reading import Contents
 from gateway.reload import WATCH_SECONDS, By, Outcome, Refused, Watched, tell, wanted
 from gateway.source import Source
+from gateway.tally import Tally
 
 TAKE_SECONDS: Final = 60.0
 """How long the parent waits for one worker, which may be loading its models."""
@@ -64,6 +67,7 @@ class Parent:
         self._watched = Watched(contents)
         self._turn = threading.Lock()
         self._workers: set[_Worker] = set()
+        self._tally = Tally[_Worker]()
         secret = secrets.token_bytes(32)
         self._listener = Listener(family="AF_UNIX", backlog=64, authkey=secret)
         self.address = Address(str(self._listener.address), secret)
@@ -114,6 +118,7 @@ class Parent:
         with self._turn:
             worker.send(("begin", self._contents))
             self._workers.add(worker)
+            self._tally.came(worker)
         with contextlib.suppress(OSError, EOFError):
             while True:
                 match worker.connection.recv():
@@ -121,11 +126,19 @@ class Parent:
                         worker.taken.put(None)
                     case ("ask", number, by):
                         threading.Thread(target=self._answer, args=(worker, number, by), daemon=True).start()
+                    case ("count", number):
+                        threading.Thread(target=self._count, args=(worker, number), daemon=True).start()
+                    case ("counted", round_, families):
+                        self._tally.told(worker, round_, families)
         self._workers.discard(worker)
+        self._tally.left(worker)
         worker.taken.put(None)  # nobody waits for it any more
 
     def _answer(self, worker: _Worker, number: int, by: By) -> None:
         worker.send(("outcome", number, self.reload(by)))
+
+    def _count(self, worker: _Worker, number: int) -> None:
+        worker.send(("outcome", number, self._tally.gathered(lambda one, round_: one.send(("tell", round_)))))
 
     def _watch(self) -> None:
         while True:
@@ -141,39 +154,55 @@ class Link:
         self._connection = Client(address.place, family="AF_UNIX", authkey=address.secret)
         _, self.contents = self._connection.recv()
         self._numbers = itertools.count()
-        self._asked: dict[int, asyncio.Future[Outcome]] = {}
+        self._asked: dict[int, asyncio.Future[Any]] = {}
         self._sending = threading.Lock()
 
     async def ask(self, by: By) -> Outcome:
         """A reload, by the parent and so in every worker."""
+        outcome: Outcome = await self._answered("ask", by)
+        return outcome
+
+    async def counted(self) -> Families | None:
+        """What all workers have counted; None when the parent has ended."""
+        found = await self._answered("count")
+        return None if found is GONE else found
+
+    async def _answered(self, *question: Any) -> Any:
         number = next(self._numbers)
-        outcome: asyncio.Future[Outcome]
         outcome = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.to_thread(self._send, ("ask", number, by))
+            await asyncio.to_thread(self._send, (question[0], number, *question[1:]))
         except OSError:
             return GONE
         return await outcome
 
-    def attend(self, take: Callable[[Contents], Awaitable[None]]) -> None:
-        """From now on serves what the parent says."""
+    def attend(self, take: Callable[[Contents], Awaitable[None]], count: Callable[[], Families]) -> None:
+        """From now on serves what the parent says, and tells it what this worker has counted."""
         loop = asyncio.get_running_loop()
-        threading.Thread(target=self._attend, args=(loop, take), daemon=True).start()
+        threading.Thread(target=self._attend, args=(loop, take, count), daemon=True).start()
 
-    def _attend(self, loop: asyncio.AbstractEventLoop, take: Callable[[Contents], Awaitable[None]]) -> None:
+    def _attend(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        take: Callable[[Contents], Awaitable[None]],
+        count: Callable[[], Families],
+    ) -> None:
         with contextlib.suppress(OSError, EOFError, RuntimeError):  # the parent or this worker's own loop has ended
             while True:
                 match self._connection.recv():
                     case ("take", contents):
                         asyncio.run_coroutine_threadsafe(_taken(take, contents), loop).result()
                         self._send(("taken",))
+                    case ("tell", round_):
+                        families = asyncio.run_coroutine_threadsafe(_counted(count), loop).result()
+                        self._send(("counted", round_, families))
                     case ("outcome", number, outcome):
                         loop.call_soon_threadsafe(self._tell, number, outcome)
         with contextlib.suppress(RuntimeError):
             for number in list(self._asked):
                 loop.call_soon_threadsafe(self._tell, number, GONE)
 
-    def _tell(self, number: int, outcome: Outcome) -> None:
+    def _tell(self, number: int, outcome: Any) -> None:
         future = self._asked.pop(number)
         if not future.done():
             future.set_result(outcome)
@@ -181,6 +210,11 @@ class Link:
     def _send(self, message: tuple[Any, ...]) -> None:
         with self._sending:
             self._connection.send(message)
+
+
+async def _counted(count: Callable[[], Families]) -> Families:
+    """On the loop, whose time the targets' states are on."""
+    return count()
 
 
 async def _taken(take: Callable[[Contents], Awaitable[None]], contents: Contents) -> None:

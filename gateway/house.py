@@ -16,6 +16,7 @@ from gateway.replicas import Replicas
 from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
+from gateway.telemetry import Counted
 from gateway.token_sources import TokenSources
 from gateway.upstream import Upstream
 
@@ -33,6 +34,8 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    counted: Counted | None
+    """Who knows what all processes of this port have counted, where there are several."""
     spaces: Spaces
     replicas: Replicas
     current: Current

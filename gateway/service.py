@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gateway import admission, balance, contract, lanes, planning, policy, slots, usage
+from gateway import admission, away, balance, contract, lanes, planning, policy, slots, usage
 from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
@@ -16,10 +16,11 @@ from gateway.delivery import Job
 from gateway.dimensions import Length
 from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
+from gateway.metrics import TargetNow
 from gateway.planning import Plan
 from gateway.policy import Attempt
 from gateway.record import Record
-from gateway.routing import Route, Routes
+from gateway.routing import Route, Routes, Target
 from gateway.tokens import Counter
 from gateway.wire import EmbeddingsRequest
 from providers.base import Embeddings, Fault, InputType
@@ -44,6 +45,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.route = route.alias
         record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
@@ -55,7 +57,7 @@ class Gateway:
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
             with record.timing("limits"):
                 await _in_time(entry.reserve(plan, deadline), deadline)
-            with record.timing("upstream"), slots.noting(record.waited):
+            with record.timing("upstream"), slots.noting(record.waited), away.counting(record.away):
                 job = _job(request, route, role, plan, length, record.lane)
                 now = self.dispatcher.clock()
                 targets = balance.in_order(route.targets, len(plan.inputs), now, self.random)
@@ -78,12 +80,10 @@ class Gateway:
             cut_items=admitted.cut_items,
         )
 
-    def target_states(self) -> list[tuple[str, str, str]]:
-        """Each target's route and name, and the state that it is in."""
+    def target_states(self) -> list[TargetNow]:
+        """How each target stands now."""
         now = self.dispatcher.clock()
-        return [
-            (route.alias, target.name, target.health.state(now)) for route in self.routes for target in route.targets
-        ]
+        return [_stands(route, target, now) for route in self.routes for target in route.targets]
 
 
 async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
@@ -109,6 +109,12 @@ def _job(
         alias=route.alias,
         hedge=route.hedge,
     )
+
+
+def _stands(route: Route, target: Target, now: float) -> TargetNow:
+    load = target.backend.load
+    interactive = load.waiting - load.waiting_bulk
+    return TargetNow(route.alias, target.name, target.health.state(now), load.running, interactive, load.waiting_bulk)
 
 
 def _merged(vectors: Sequence[bytes], plan: Plan, length: Length) -> Sequence[bytes]:

@@ -144,16 +144,16 @@ def _in_worker(file: Source, address: Address) -> ASGIApp:
     link = Link(address)
     try:
         config = file.read(link.contents)
-        house = build.house(config, Provision(file, link.contents, link.ask))
+        house = build.house(config, Provision(file, link.contents, link.ask), link.counted)
     except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
-    return build.web(house, _until_stopped(house, config, functools.partial(attending, link, house.reloader)))
+    return build.web(house, _until_stopped(house, config, functools.partial(attending, link, house)))
 
 
 @contextmanager
-def attending(link: Link, reloader: Reloader) -> Iterator[None]:
-    link.attend(reloader.take_contents)
+def attending(link: Link, house: House) -> Iterator[None]:
+    link.attend(house.reloader.take_contents, house.metrics.families)
     yield
 
 
