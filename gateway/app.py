@@ -23,6 +23,8 @@ from gateway.metrics import Metrics
 from gateway.middleware import RECORD, RequestFrame, error_response
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
+from gateway.trace_frame import TraceFrame
+from gateway.tracing import Tracing
 
 EXPOSED_HEADERS: Final = (
     "x-request-id",
@@ -56,9 +58,12 @@ def application(
     telemetry: Telemetry | None,
     cors_origins: Sequence[str],
     metrics: Metrics,
+    tracing: Tracing | None,
 ) -> Starlette:
     """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
     middleware = [Middleware(RequestFrame, running=endpoints.running, metrics=metrics)]
+    if tracing is not None:
+        middleware.append(Middleware(TraceFrame, tracing=tracing))
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
             ClientCors,

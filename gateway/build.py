@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Router
 
-from gateway import assembly, carry_over, entrance
+from gateway import assembly, carry_over, entrance, tracing
 from gateway.admin import Admin
 from gateway.app import application
 from gateway.books import Books, unkept
@@ -74,6 +74,7 @@ def house(config: Config, provision: Provision | None = None, counted: Counted |
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
         counted=counted,
+        tracing=tracing.start(config.tracing),
         spaces=Spaces(kept),
         replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
         current=current,
@@ -119,7 +120,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, house.counted, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins, house.metrics)
+    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins, house.metrics, house.tracing)
     return Generation(config, serving, door, app)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway import contract
+from gateway import contract, tracing
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
 from gateway.retry import Retry
@@ -54,15 +54,17 @@ class Calls:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
             sent, outcome, until = True, None, self._try_until(target, deadline, others)
-            try:
-                embeddings = await target.backend.embed(call, until, job.lane)
-                outcome = _checked(embeddings, job, target, len(batch))
-            finally:
-                fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
-                health.end(ticket, fault, now := self.clock(), cut_off=outcome is None, hurried=hurried)
-                error, tokens = _told(outcome)
-                self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
+            with tracing.call(target, job.alias, len(batch), job.dimensions) as trace:
+                try:
+                    embeddings = await target.backend.embed(call, until, job.lane)
+                    outcome = _checked(embeddings, job, target, len(batch))
+                finally:
+                    fault = outcome if isinstance(outcome, Fault) else None
+                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
+                    health.end(ticket, fault, now := self.clock(), cut_off=outcome is None, hurried=hurried)
+                    error, tokens = _told(outcome)
+                    trace(error, tokens)
+                    self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:

@@ -14,7 +14,7 @@ from gateway.claims import Issuer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
-from gateway.schema import ServerShape
+from gateway.schema import ServerShape, TracingShape
 from providers.aws_signature import AwsKeys
 from providers.base import InputType, Limits
 from providers.token_grants import Grant
@@ -134,6 +134,7 @@ class Config:
     signing_key: bytes | None = field(repr=False)
     """The secret that minted keys are signed with."""
     models: tuple[ModelConfig, ...]
+    tracing: TracingShape = field(default_factory=TracingShape)
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()
     """What is right, but should be known, each with its place in the file."""

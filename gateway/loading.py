@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -73,6 +74,7 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
             reading.warning(path, message)
     config = Config(
         server=file.server,
+        tracing=_tracing(reading, file.tracing),
         state=access_rules.state(reading, file.state),
         keys=access_rules.keys(reading, file.auth.keys, file.teams),
         teams=access_rules.teams(reading, file.teams),
@@ -85,6 +87,16 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     if config.counts_apart:
         reading.problem(("server", "workers"), UNSHARED)
     return config
+
+
+def _tracing(reading: Reading, shape: schema.TracingShape) -> schema.TracingShape:
+    names = ("opentelemetry", "opentelemetry.sdk")  # a part of the first one comes with other packages, too
+    if shape.endpoint and not all(map(importlib.util.find_spec, names)):
+        reading.problem(
+            ("tracing", "endpoint"),
+            'traces need the package\'s extra: `pip install ".[otel]"` in its folder installs OpenTelemetry',
+        )
+    return shape
 
 
 def _models(reading: Reading, values: object) -> list[ModelConfig]:

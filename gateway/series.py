@@ -8,7 +8,7 @@ https://prometheus.io/docs/practices/naming/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -23,20 +23,20 @@ _WHOSE: Final = ("model", "team")
 _TARGET: Final = ("model", "target")
 _CALL: Final = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 
-_MetricT = TypeVar("_MetricT", bound=Counter | Histogram)
+_MetricT = TypeVar("_MetricT")
 
 
 class Labelled(Generic[_MetricT]):
     """A metric whose labels are looked up once: prometheus_client's own look-up takes a lock and a microsecond."""
 
-    def __init__(self, metric: _MetricT) -> None:
-        self._metric = metric
+    def __init__(self, labels: Callable[..., _MetricT]) -> None:
+        self._labels = labels
         self._children: dict[tuple[str, ...], _MetricT] = {}
 
     def __call__(self, *values: str) -> _MetricT:
         child = self._children.get(values)
         if child is None:
-            child = self._children[values] = self._metric.labels(*values)
+            child = self._children[values] = self._labels(*values)
         return child
 
 
@@ -47,13 +47,13 @@ class Series:
         self.registry = registry = CollectorRegistry()
 
         def counter(name: str, about: str, *labels: str) -> Labelled[Counter]:
-            return Labelled(Counter(name, about, labels, registry=registry))
+            return Labelled(Counter(name, about, labels, registry=registry).labels)
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
             return Gauge(name, about, labels, registry=registry)
 
         def histogram(name: str, about: str, buckets: Sequence[float], *labels: str) -> Labelled[Histogram]:
-            return Labelled(Histogram(name, about, labels, buckets=buckets, registry=registry))
+            return Labelled(Histogram(name, about, labels, buckets=buckets, registry=registry).labels)
 
         # ── requests for embeddings ──
         self.requests = counter(
