@@ -38,6 +38,11 @@ def load(
     return dataclasses.replace(config, warnings=tuple(warning.told(str(source)) for warning in reading.warnings))
 
 
+def wants_no_colour(environ: Mapping[str, str] | None = None) -> bool:
+    """Whoever has set this variable wants none: https://no-color.org"""
+    return bool((os.environ if environ is None else environ).get("NO_COLOR"))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checked:
     """`config` is None where something is wrong, or not known without the environment."""

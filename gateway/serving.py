@@ -7,10 +7,10 @@ import functools
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -67,7 +67,13 @@ def url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def serve(config: Config, provision: Provision, listener: socket.socket, announce: Callable[[], None]) -> None:
+def serve(
+    config: Config,
+    provision: Provision,
+    listener: socket.socket,
+    announce: Callable[[], None],
+    log: Mapping[str, Any] | None = None,
+) -> None:
     """Serves until a stop signal, in this process or in `server.workers` of them; SIGHUP reads the configuration anew.
 
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
@@ -78,15 +84,15 @@ def serve(config: Config, provision: Provision, listener: socket.socket, announc
         _try_out(config)  # what the workers cannot build is said once, and here
         parent = Parent(provision.file, config, provision.contents, _try_out_anew)
         in_worker = functools.partial(_in_worker, provision.file, parent.address)
-        _Workers(_settings(config, in_worker), listener, announcement, parent).run()
+        _Workers(_settings(config, in_worker, log), listener, announcement, parent).run()
     else:
         application = _application(config, provision)
-        AnnouncedServer(_settings(config, lambda: application), announcement).run(sockets=[listener])
+        AnnouncedServer(_settings(config, lambda: application, log), announcement).run(sockets=[listener])
     if announcement.exit is not None:
         raise announcement.exit
 
 
-def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
+def _settings(config: Config, factory: Callable[[], ASGIApp], log: Mapping[str, Any] | None) -> uvicorn.Config:
     return uvicorn.Config(
         factory,
         factory=True,
@@ -94,7 +100,7 @@ def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
         ws="none",
         workers=config.server.workers,
         backlog=BACKLOG,
-        log_config=logs.configuration(),
+        log_config=dict(log or logs.configuration()),
         access_log=False,
         server_header=False,
         proxy_headers=False,
