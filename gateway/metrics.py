@@ -110,6 +110,19 @@ class Metrics:
         """From whom to learn how the targets stand whenever the numbers are read; replaces the one before."""
         self._targets = targets
 
+    # ── the cache ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def cached(self, model: str, hits: int, misses: int) -> None:
+        """What a request's different inputs came to when they were looked up."""
+        self._series.cached(model, "hit").inc(hits)
+        self._series.cached(model, "miss").inc(misses)
+
+    def cache_size(self, octets: int, entries: int, evicted: int) -> None:
+        """`evicted` is how many more left since the last time."""
+        self._series.cache_bytes.set(octets)
+        self._series.cache_entries.set(entries)
+        self._series.cache_evictions().inc(evicted)
+
     # ── limits and the state ──────────────────────────────────────────────────────────────────────────────────────
 
     def gates(self, gates: Sequence[Gate], standings: Sequence[Standing]) -> None:
@@ -132,7 +145,7 @@ class Metrics:
         self._series.state.set(up)
 
     def counted_locally(self) -> None:
-        self._series.counted_locally.inc()
+        self._series.counted_locally().inc()
 
     # ── read ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ https://prometheus.io/docs/practices/naming/
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -40,19 +40,31 @@ class Labelled(Generic[_MetricT]):
         return child
 
 
+class Declared(NamedTuple):
+    name: str
+    kind: str
+    labels: Sequence[str]
+    about: str
+
+
 class Series:
-    """Of one process."""
+    """Of one process. `declared` is what there is, for documents and for tests."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.declared: list[Declared] = []
 
         def counter(name: str, about: str, *labels: str) -> Labelled[Counter]:
-            return Labelled(Counter(name, about, labels, registry=registry).labels)
+            self.declared.append(Declared(name, "counter", labels, about))
+            metric = Counter(name, about, labels, registry=registry)
+            return Labelled(metric.labels if labels else lambda: metric)
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
+            self.declared.append(Declared(name, "gauge", labels, about))
             return Gauge(name, about, labels, registry=registry)
 
         def histogram(name: str, about: str, buckets: Sequence[float], *labels: str) -> Labelled[Histogram]:
+            self.declared.append(Declared(name, "histogram", labels, about))
             return Labelled(Histogram(name, about, labels, buckets=buckets, registry=registry).labels)
 
         # ── requests for embeddings ──
@@ -138,6 +150,18 @@ class Series:
         )
         self.drift = gauge("gateway_canary_drift", "Whether a target has drifted out of its space.", *_TARGET)
 
+        # ── the cache ──
+        self.cached = counter(
+            "gateway_cache_inputs_total",
+            "Different inputs of requests that were looked up in the cache.",
+            *("model", "outcome"),
+        )
+        self.cache_bytes = gauge("gateway_cache_bytes", "Memory that the cache takes.")
+        self.cache_entries = gauge("gateway_cache_entries", "Vectors in the cache's memory.")
+        self.cache_evictions = counter(
+            "gateway_cache_evictions_total", "Vectors that left the cache's memory because it was full."
+        )
+
         # ── limits and the state ──
         self.refusals = counter(
             "gateway_limit_refusals_total",
@@ -150,9 +174,8 @@ class Series:
             *("kind", "subject"),
         )
         self.state = gauge("gateway_state_up", "Whether the state can be reached.")
-        self.counted_locally = Counter(
+        self.counted_locally = counter(
             "gateway_requests_counted_locally_total",
             "Requests whose limits were counted in one process alone, because the state was lost.",
-            registry=registry,
         )
         gauge("gateway_processes", "Processes that this answer is from.").set(1)
