@@ -5,29 +5,29 @@ What remains of its time is what the gateway itself took.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 
 class Away:
-    """Of one request. Its clock is `time.perf_counter`."""
+    """Of one request, in seconds on its clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self.seconds = 0.0
         self._calls = 0
         self._since = 0.0
 
     def leave(self) -> None:
         if self._calls == 0:
-            self._since = time.perf_counter()
+            self._since = self._clock()
         self._calls += 1
 
     def back(self) -> None:
         self._calls -= 1
         if self._calls == 0:
-            self.seconds += time.perf_counter() - self._since
+            self.seconds += self._clock() - self._since
 
 
 _mine: ContextVar[Away | None] = ContextVar("away", default=None)

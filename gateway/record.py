@@ -38,7 +38,7 @@ class Record:
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     """What any answer to this request tells, errors too."""
-    away: Away = field(default_factory=Away)
+    away: Away = field(init=False)
     """Its time at its targets."""
     used: Usage | None = None
     """What its caller is charged with."""
@@ -46,6 +46,9 @@ class Record:
     """The id of its trace."""
     shadowed: Sequence[str] = ()
     """Shadow limits that would have refused it."""
+
+    def __post_init__(self) -> None:
+        self.away = Away(self.clock)
 
     @contextmanager
     def timing(self, step: str) -> Iterator[None]:
