@@ -48,6 +48,8 @@ class GrantShape(Shape):
     """What it may spend."""
     priority: Literal["interactive", "bulk"] = "interactive"
     """The lane that its requests wait in where not all can run; those of more than 64 inputs are bulk anyway."""
+    cache: bool = True
+    """false: its requests neither find what was embedded before nor leave anything behind."""
 
 
 class KeyWish(GrantShape):

@@ -17,6 +17,7 @@ from gateway.allowances import Priority
 from gateway.answers import Result, nugen_body, result_body
 from gateway.auth import Caller, bearer
 from gateway.authentication import Authenticator
+from gateway.cache_control import CacheControl
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
@@ -88,6 +89,7 @@ class Endpoints:
             raw,
             path_model=path_model,
             require_space=request.headers.get("x-embedding-require-space"),
+            cache_control=CacheControl.of(request.headers.get("cache-control")),
             priority=priority,
             texts_only=texts_only,
         )
@@ -117,6 +119,8 @@ class Endpoints:
         headers = {"x-embedding-space": result.space, "x-embedding-usage": result.usage_source}
         if self.expose_targets:
             headers["x-embedding-target"] = ", ".join(result.targets)
+        if result.cached is not None:
+            headers["x-embedding-cache"] = f"{result.cached}/{len(result.vectors)}"
         if result.cut_items:
             headers["x-embedding-truncated"] = ",".join(map(str, result.cut_items))
         return headers

@@ -17,6 +17,7 @@ _OF_ADMINS: Final = (401, 404, 429, 500, 503)
 _EMBEDDING_HEADERS: Final = (
     *("x-request-id", "openai-processing-ms", "server-timing"),
     *("x-embedding-space", "x-embedding-target", "x-embedding-usage", "x-embedding-truncated"),
+    "x-embedding-cache",
     *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
 )
 
@@ -106,6 +107,10 @@ def paths() -> Schema:
         "/admin/reload": {
             "post": _admin("reload", "Read the routing file anew", "Reload")
             | {"responses": _answers("Reload", 200, 400)}
+        },
+        "/admin/cache": {
+            "get": _admin("show_cache", "What the cache of all processes has done", "Cache"),
+            "delete": _admin("clear_cache", "Have every process forget what was kept", "Cleared"),
         },
         "/admin/targets": {"get": _admin("list_targets", "How targets are doing in every process", "Replicas")},
         "/admin/targets/drain": {

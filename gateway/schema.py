@@ -82,6 +82,18 @@ class AuthShape(Shape):
     """Identity providers whose bearer tokens are taken."""
 
 
+class CacheShape(Shape):
+    memory: Size = 256 * 2**20
+    """Most memory for it in each worker; the longest unused goes first."""
+    redis: bool | None = None
+    """Whether replicas share it through the Redis of the state [where the state is in one]."""
+    ttl: Duration = 30 * 86400.0
+    """How long a vector is kept."""
+    scope: Literal["shared", "key"] = "shared"
+    """`shared`: a key finds what others have had embedded, and so can tell that someone embedded a text; `key`: only
+    what was embedded for itself."""
+
+
 class TracingShape(Shape):
     endpoint: Annotated[str, AfterValidator(checks.collector)] = ""
     """Where an OpenTelemetry collector takes OTLP over HTTP, like http://127.0.0.1:4318; empty for no traces."""
@@ -96,6 +108,8 @@ class TracingShape(Shape):
 class FileShape(Shape):
     server: ServerShape = ServerShape()
     state: StateShape = StateShape()
+    cache: CacheShape | None = None
+    """Where vectors are kept, so that no text is embedded twice; without this section they are not."""
     auth: AuthShape = AuthShape()
     tracing: TracingShape = TracingShape()
     teams: dict[PlainName, TeamShape] = {}

@@ -15,7 +15,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway import build, logs
+from gateway import build, logs, memory
 from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
@@ -110,6 +110,7 @@ def _settings(config: Config, factory: Callable[[], ASGIApp], log: Mapping[str, 
 
 
 def _application(config: Config, provision: Provision) -> ASGIApp:
+    memory.keep_large_blocks()
     house = build.house(config, provision)
     return build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
 
@@ -147,6 +148,7 @@ def _try_out_anew(config: Config) -> None:
 
 def _in_worker(file: Source, address: Address) -> ASGIApp:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to hear
+    memory.keep_large_blocks()
     link = Link(address)
     try:
         config = file.read(link.contents)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from gateway.allowances import Priority
+from gateway.cache_control import EVERYTHING, CacheControl
 from gateway.errors import InvalidRequest, SpaceMismatch
 from gateway.inputs import kind, parse_input, quoted
 from providers import codec
@@ -40,6 +41,7 @@ class EmbeddingsRequest:
     input_type: InputType | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     require_space: str | None = None
+    cache_control: CacheControl = EVERYTHING
     priority: Priority | None = None
     """The lane that it wishes for."""
 
@@ -57,6 +59,7 @@ def parse_request(
     *,
     path_model: str | None = None,
     require_space: str | None = None,
+    cache_control: CacheControl = EVERYTHING,
     priority: Priority | None = None,
     texts_only: bool = False,
 ) -> EmbeddingsRequest:
@@ -78,6 +81,7 @@ def parse_request(
         input_type=_choice(payload, "input_type", INPUT_TYPES),
         extra=_extra(payload),
         require_space=require_space,
+        cache_control=cache_control,
         priority=priority,
     )
 

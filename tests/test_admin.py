@@ -115,6 +115,7 @@ def test_create_answers(admin: httpx.Client) -> None:
         "model_limits": {"sm*": {"tpm": 7}},
         "budget": {"usd": 0.5, "per": "week"},
         "priority": "bulk",
+        "cache": False,
         "metadata": {"owner": "me"},
     }
     answer = admin.post("/admin/keys", json={"name": "answers", "expires": "2099-01-31", **wish})

@@ -23,6 +23,8 @@ GATEWAY_ORDER = [
         "cutting",
         "together",
         "logs",
+        "cache_control",
+        "flights",
         "breaker",
         "extra_load",
         "latency",
@@ -33,13 +35,18 @@ GATEWAY_ORDER = [
         "allowances",
         "connection",
         "announcement",
+        "exchange_faults",
+        "trust",
+        "memory",
     },
-    {"addresses", "signatures", "policy"},
+    {"addresses", "signatures", "policy", "destination", "compression"},
     {"health"},
-    {"inputs", "dimensions", "credential_shape", "failures"},
-    {"wire"},
-    {"answers", "model_shape"},
-    {"access_shape", "identity_shape"},
+    {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
+    {"wire", "channel"},
+    {"answers", "model_shape", "ways"},
+    {"cache_entry"},
+    {"cache_memory"},
+    {"access_shape", "identity_shape", "pool"},
     {"schema"},
     {"auth"},
     {"claims", "minted"},
@@ -58,12 +65,12 @@ GATEWAY_ORDER = [
     {"gates"},
     {"store"},
     {"store.grants", "store.memory", "store.outage", "store.redis_address", "store.sqlite_file"},
-    {"record", "store.sqlite_values"},
+    {"record", "store.sqlite_values", "cache_state"},
     {"metrics", "tally"},
     {"tracing"},
     {"store.embedded", "store.redis_client", "limits", "spaces"},
     {"store.redis_link"},
-    {"store.redis"},
+    {"store.redis", "store.redis_cache"},
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
@@ -72,7 +79,8 @@ GATEWAY_ORDER = [
     {"credentials", "line", "statistics", "calls", "hedging"},
     {"backends", "batcher", "dispatch", "pinning", "trials"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets", "replicas"},
-    {"keys", "books", "space_report"},
+    {"cache"},
+    {"keys", "books", "space_report", "supply", "shelf"},
     {"service", "reports", "minting", "oidc"},
     {"authentication", "canaries"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
@@ -94,7 +102,10 @@ GATEWAY_ORDER = [
     {"build"},
     {"welcome", "serving"},
     {"commands", "commands.common", "commands.granting"},
-    {"commands.keys", "commands.probe", "commands.space", "commands.usage", "commands.importing"},
+    {
+        *("commands.cache", "commands.importing", "commands.keys", "commands.probe", "commands.space"),
+        "commands.usage",
+    },
     {"cli"},
     {"__main__"},
 ]
@@ -116,16 +127,18 @@ PROVIDERS_ORDER = [
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
+    "certifi": {"gateway.trust"},
     "click": {
         "gateway.cli",
         *(
             f"gateway.commands.{room}"
-            for room in ("common", "granting", "importing", "keys", "probe", "space", "usage")
+            for room in ("cache", "common", "granting", "importing", "keys", "probe", "space", "usage")
         ),
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
-    "httpx": {"gateway.upstream"},
+    "httptools": {"gateway.answer_bytes"},
+    "idna": {"gateway.destination"},
     "jwt": {"gateway.signatures", "providers.token_grants"},
     "numpy": {
         "gateway.contract",
@@ -178,7 +191,9 @@ PURE = {
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
         *("routing", "planning", "contract", "policy", "lanes"),
+        *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
+        *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}

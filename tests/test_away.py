@@ -56,6 +56,6 @@ def test_each_its_own() -> None:
         return mine.seconds
 
     async def both() -> list[float]:
-        return await asyncio.gather(request(1), request(2))
+        return list(await asyncio.gather(request(1), request(2)))
 
     assert [1.0, 2.0] == virtual_time.run(both())

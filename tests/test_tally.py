@@ -69,10 +69,7 @@ def test_worst() -> None:
 def test_order() -> None:
     """The text is the same in whichever order workers tell, but for the order of its lines."""
     told = [counted(3), counted(0), counted(5)]
-    texts = {
-        tuple(sorted(exposition.text(exposition.merged(random.sample(told, 3))).splitlines()))
-        for _ in range(10)
-    }
+    texts = {tuple(sorted(exposition.text(exposition.merged(random.sample(told, 3))).splitlines())) for _ in range(10)}
 
     assert 1 == len(texts)
 
