@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import access_rules, adapters, advice, checks, identity_rules, model_rules, model_shape, schema
-from gateway.config import UNSHARED, Config, ConfigError, ModelConfig
+from gateway.config import UNSHARED, Config, ConfigError, ModelConfig, TracingConfig
 from gateway.document import Path, Problem, parse
 from gateway.reading import Contents, Pasted, Reading, content
 
@@ -96,14 +96,17 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     return config
 
 
-def _tracing(reading: Reading, shape: schema.TracingShape) -> schema.TracingShape:
+def _tracing(reading: Reading, shape: schema.TracingShape) -> TracingConfig | None:
+    if not shape.endpoint:
+        return None
     names = ("opentelemetry", "opentelemetry.sdk")  # a part of the first one comes with other packages, too
-    if shape.endpoint and not all(map(importlib.util.find_spec, names)):
+    if not all(map(importlib.util.find_spec, names)):
         reading.problem(
             ("tracing", "endpoint"),
             'traces need the package\'s extra: `pip install ".[otel]"` in its folder installs OpenTelemetry',
         )
-    return shape
+    headers = {name: value.get_secret_value() for name, value in shape.headers.items()}
+    return TracingConfig(shape.endpoint, headers, shape.sample, shape.service)
 
 
 def _models(reading: Reading, values: object) -> list[ModelConfig]:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
@@ -19,8 +20,9 @@ from gateway import build, logs, memory
 from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
-from gateway.crew import Address, Link, Parent
+from gateway.crew import Parent
 from gateway.house import House
+from gateway.link import Address, Link
 from gateway.middleware import Running
 from gateway.protocol import EnvelopeProtocol
 from gateway.reload import Outcome, Provision, Refused
@@ -136,7 +138,7 @@ class _Workers(AnnouncedWorkers):
 
 
 def _try_out(config: Config) -> None:
-    asyncio.run(build.house(config).close())
+    asyncio.run(build.house(replace(config, tracing=None)).close())  # there is nothing to trace
 
 
 def _try_out_anew(config: Config) -> None:

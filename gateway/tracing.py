@@ -16,9 +16,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import gateway
+from gateway.config import TracingConfig
 from gateway.metrics import OPERATION, Asked
 from gateway.record import Record
-from gateway.schema import TracingShape
 from providers.base import Request
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ def passed_on(request: Request) -> Request:
     return dataclasses.replace(request, headers={**request.headers, **current[0].headers(current[1])})
 
 
-def start(shape: TracingShape) -> Tracing | None:
+def start(config: TracingConfig | None) -> Tracing | None:
     """None where nobody asks for traces."""
-    if not shape.endpoint:
+    if config is None:
         return None
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -137,17 +137,16 @@ def start(shape: TracingShape) -> Tracing | None:
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
     about = {
-        "service.name": shape.service,
+        "service.name": config.service,
         "service.version": gateway.__version__,
         "service.instance.id": f"{os.uname().nodename}:{os.getpid()}",
     }
     # What the client has decided is done, so that its trace is whole.
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(shape.sample)), resource=Resource(about), shutdown_on_exit=False
+        sampler=ParentBased(TraceIdRatioBased(config.sample)), resource=Resource(about), shutdown_on_exit=False
     )
-    headers = {name: value.get_secret_value() for name, value in shape.headers.items()}
-    endpoint = shape.endpoint.rstrip("/").removesuffix(PATH) + PATH
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, headers=headers)))
+    endpoint = config.endpoint.rstrip("/").removesuffix(PATH) + PATH
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, headers=config.headers)))
     return Tracing(provider)
 
 

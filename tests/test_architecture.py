@@ -97,6 +97,7 @@ GATEWAY_ORDER = [
     {"probing.abilities", "probing.asking"},
     {"probing.questions"},
     {"current", "carry_over"},
+    {"link"},
     {"reloader", "crew"},
     {"house"},
     {"build"},

@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from gateway import loading
+from gateway import changes, loading
 from gateway.config import ConfigError
 from tests.fakes import mishaps
 from tests.fakes.collector import Collected, Collector
@@ -111,3 +111,15 @@ def test_not_installed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, 
         found = error.lines()
 
     assert problems == len([line for line in found if 'pip install ".[otel]"' in line])
+
+
+def test_headers_hide(tmp_path: pathlib.Path) -> None:
+    """What the collector is told besides may be a key, and is shown nowhere."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        f"tracing: {{endpoint: 'http://127.0.0.1:4318', headers: {{x-key: s3cret}}}}\nmodels: {{{LOCAL}}}\n"
+    )
+    config = loading.load(file, {})
+
+    assert "s3cret" not in repr(config)
+    assert {"x-key": changes.HIDDEN} == changes.shown(config)["tracing"]["headers"]
