@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway import contract
+from gateway import contract, tracing
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
 from gateway.retry import Retry
@@ -56,15 +56,18 @@ class Calls:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
             sent, outcome, until = sent + 1, None, self._try_until(target, deadline, others)
-            try:
-                embeddings = await target.backend.embed(call, until, job.lane)
-                outcome = _checked(embeddings, job, target, len(batch))
-            finally:
-                fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
-                health.end(
-                    ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried, altered=bool(job.extra)
-                )
+            with tracing.call(target, job.alias, len(batch), job.dimensions) as trace:
+                try:
+                    embeddings = await target.backend.embed(call, until, job.lane)
+                    outcome = _checked(embeddings, job, target, len(batch))
+                finally:
+                    fault = outcome if isinstance(outcome, Fault) else None
+                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                    now, cut_off = self.clock(), outcome is None
+                    health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
+                    error, tokens = _told(outcome)
+                    trace(error, tokens)
+                    self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:
@@ -94,6 +97,13 @@ class Calls:
         now = self.clock()
         own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
         return min(deadline, now + own)
+
+
+def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:
+    """What went wrong, "" for nothing, and the tokens that the target has reported."""
+    if outcome is None:
+        return "cancelled", None
+    return (outcome.kind, None) if isinstance(outcome, Fault) else ("", outcome.tokens)
 
 
 def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:
