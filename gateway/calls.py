@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway import contract
 from gateway.delivery import Answer, Job
+from gateway.health import Health, Ticket
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.routing import Target
@@ -46,10 +47,12 @@ class Calls:
             extra=job.extra,
         )
         sent = False
+        patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
+        latest = min(deadline, self.clock() + patience)
 
         async def attempt() -> Answer | Fault:
             nonlocal sent
-            ticket = health.begin(len(batch), self.clock())
+            ticket = await self._ticket(health, len(batch), latest)
             if isinstance(ticket, Fault):
                 return ticket
             if not sent:
@@ -79,7 +82,22 @@ class Calls:
             self.metrics.retried(job.alias, target.name)
             return True
 
-        return await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf, may_retry)
+        return await self.retry.run(attempt, deadline, patience, may_retry)
+
+    async def _ticket(self, health: Health, items: int, latest: float) -> Ticket | Fault:
+        """Waits until no pause is left that the target has asked for, of this call or another, if it ends in time.
+
+        No try is used up: what is still on its way there may lengthen the pause again and again.
+        """
+        while True:
+            now = self.clock()
+            ticket = health.begin(items, now)
+            if not isinstance(ticket, Fault) or ticket.kind is not FaultKind.THROTTLED or ticket.retry_after is None:
+                return ticket
+            pause = ticket.retry_after + 0.1 * self.retry.random()
+            if now + pause >= latest:
+                return ticket
+            await self.retry.sleep(pause)
 
     def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
         """Who throttles without saying how long is asked again when its pause is over."""
