@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway import contract
+from gateway import contract, tracing
 from gateway.delivery import Answer, Job
-from gateway.health import Health, Ticket
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.routing import Target
@@ -46,28 +45,29 @@ class Calls:
             user=job.user,
             extra=job.extra,
         )
-        sent = False
-        patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
-        latest = min(deadline, self.clock() + patience)
+        sent = 0
 
         async def attempt() -> Answer | Fault:
             nonlocal sent
-            ticket = await self._ticket(health, len(batch), latest)
+            ticket = health.begin(len(batch), self.clock(), last_resort=not others)
             if isinstance(ticket, Fault):
                 return ticket
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
-            sent, outcome, until = True, None, self._try_until(target, deadline, others)
-            try:
-                embeddings = await target.backend.embed(call, until, job.lane)
-                outcome = _checked(embeddings, job, target, len(batch))
-            finally:
-                fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
-                health.end(
-                    ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried, altered=bool(job.extra)
-                )
+            sent, outcome, until = sent + 1, None, self._try_until(target, deadline, others)
+            with tracing.call(target, job.alias, len(batch), job.dimensions) as trace:
+                try:
+                    embeddings = await target.backend.embed(call, until, job.lane)
+                    outcome = _checked(embeddings, job, target, len(batch))
+                finally:
+                    fault = outcome if isinstance(outcome, Fault) else None
+                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                    now, cut_off = self.clock(), outcome is None
+                    health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
+                    error, tokens = _told(outcome)
+                    trace(error, tokens)
+                    self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:
@@ -82,22 +82,8 @@ class Calls:
             self.metrics.retried(job.alias, target.name)
             return True
 
-        return await self.retry.run(attempt, deadline, patience, may_retry)
-
-    async def _ticket(self, health: Health, items: int, latest: float) -> Ticket | Fault:
-        """Waits until no pause is left that the target has asked for, of this call or another, if it ends in time.
-
-        No try is used up: what is still on its way there may lengthen the pause again and again.
-        """
-        while True:
-            now = self.clock()
-            ticket = health.begin(items, now)
-            if not isinstance(ticket, Fault) or ticket.kind is not FaultKind.THROTTLED or ticket.retry_after is None:
-                return ticket
-            pause = ticket.retry_after + 0.1 * self.retry.random()
-            if now + pause >= latest:
-                return ticket
-            await self.retry.sleep(pause)
+        patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
+        return await self.retry.run(attempt, deadline, patience, may_retry, lambda: sent)
 
     def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
         """Who throttles without saying how long is asked again when its pause is over."""
@@ -111,6 +97,13 @@ class Calls:
         now = self.clock()
         own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
         return min(deadline, now + own)
+
+
+def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:
+    """What went wrong, "" for nothing, and the tokens that the target has reported."""
+    if outcome is None:
+        return "cancelled", None
+    return (outcome.kind, None) if isinstance(outcome, Fault) else ("", outcome.tokens)
 
 
 def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:

@@ -14,6 +14,7 @@ from typing import Final
 
 from gateway import usage
 from gateway.answers import UsageSource
+from gateway.away import away
 from gateway.cache import Cache
 from gateway.cache_entry import Kept
 from gateway.delivery import Delivery, Job
@@ -150,7 +151,8 @@ async def _landed(want: Want, joined: Mapping[int, Flight[Landed]]) -> dict[int,
         return {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(want.deadline):
-            await asyncio.wait({flight.task for flight in joined.values()})
+            with away():
+                await asyncio.wait({flight.task for flight in joined.values()})
     found = {}
     for place, flight in joined.items():
         task = flight.task
