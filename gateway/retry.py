@@ -42,7 +42,14 @@ class Retry:
         No pause ends after `latest`, on the clock, nor more than `patience` seconds after the first failure. `may` is
         asked last, before a pause that will be followed by another attempt.
         """
+        first = await attempt()
+        if not isinstance(first, Fault):
+            return first  # and nothing of what follows has to be made
+        outcomes: list[_AnswerT | Fault] = [first]
         end = latest
+
+        async def next_outcome() -> _AnswerT | Fault:
+            return outcomes.pop() if outcomes else await attempt()
 
         def enough(state: tenacity.RetryCallState) -> bool:
             nonlocal end
@@ -57,7 +64,7 @@ class Retry:
             sleep=self.sleep,
             retry_error_callback=_last_outcome,
         )
-        return cast("_AnswerT | Fault", await retrying(attempt))
+        return cast("_AnswerT | Fault", await retrying(next_outcome))
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         fault = _fault(state)
