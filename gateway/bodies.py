@@ -22,13 +22,14 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
 
     Raises UnsupportedEncoding, RequestTooLarge as soon as that is known, and RequestTimeout.
     """
-    encoding = request.headers.get("content-encoding", "identity")
+    sent = dict(reversed(request.scope["headers"]))  # the first of each name
+    encoding = sent.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding.strip().lower() not in ("", "identity"):
         raise UnsupportedEncoding(
             f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
         )
-    declared = request.headers.get("content-length", "0")
-    if declared.isascii() and declared.isdigit() and int(declared[:18]) > most:
+    declared = sent.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:18]) > most:
         raise _too_large(most)
     try:
         return await in_time(_whole(request, most), deadline)

@@ -72,7 +72,7 @@ class Endpoints:
     async def _embed(
         self, request: Request, *, path_model: str | None = None, azure: bool = False, texts_only: bool = False
     ) -> tuple[EmbeddingsRequest, Result]:
-        with connection.of(request.scope).working():
+        with connection.of(request.scope):
             return await self._embed_for_client(request, path_model, azure=azure, texts_only=texts_only)
 
     async def _embed_for_client(

@@ -46,8 +46,8 @@ class Record:
 
     def server_timing(self) -> str:
         """The `server-timing` header, in milliseconds. https://www.w3.org/TR/server-timing/"""
-        steps = {**self.timings, "total": self.elapsed}
-        return ", ".join(f"{step};dur={seconds * 1000:.3f}" for step, seconds in steps.items())
+        steps = [f"{step};dur={seconds * 1000:.3f}, " for step, seconds in self.timings.items()]
+        return f"{''.join(steps)}total;dur={self.elapsed * 1000:.3f}"
 
     def log_fields(self, method: str, path: str, status: int) -> dict[str, Any]:
         """The request's log line: only what is known, and nothing that a client must keep to itself."""
@@ -62,13 +62,13 @@ class Record:
             "items": self.items,
             "lane": self.lane,
             "tokens": self.tokens,
-            "targets": list(self.targets),
-            "failed": [_told(attempt) for attempt in self.attempts],
-            "shadowed": list(self.shadowed),
-            "metadata": dict(self.metadata),
+            "targets": list(self.targets) or None,
+            "failed": [_told(attempt) for attempt in self.attempts] or None,
+            "shadowed": list(self.shadowed) or None,
+            "metadata": dict(self.metadata) or None,
             "error": self.error,
         }
-        return {name: value for name, value in fields.items() if value not in (None, [], {})}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class _Timing:

@@ -62,6 +62,8 @@ class Sizes:
     async def _count(self, items: Iterable[int]) -> None:
         """Counts those that are not exact yet."""
         missing = [item for item in items if item not in self._exact]
+        if not missing:
+            return
         texts = [what for item in missing if isinstance(what := self._inputs[item], str)]
         for item, number in zip(missing, await tokens.counts(self._counter, texts), strict=True):
             self.tokens[item] = number

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/embeddings
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Re
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
 
 
+@functools.lru_cache(maxsize=256)
 def versioned(base_url: str, version: str = "v1") -> str:
     """The base URL ending in its version, which may be several segments, like `compatible-mode/v1`.
 
