@@ -37,7 +37,7 @@ class Calls:
         health = target.health
         call = EmbedCall(
             model=target.model,
-            inputs=[job.plan.inputs[position] for position in batch],
+            inputs=list(map(job.plan.inputs.__getitem__, batch)),
             dimensions=job.sent_dimensions,
             input_type=job.input_type if target.takes_role else None,
             user=job.user,
@@ -52,7 +52,7 @@ class Calls:
                 return ticket
             if not sent:
                 health.retries.earn()
-                health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
+                health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
             sent, outcome, until = True, None, self._try_until(target, deadline, others)
             try:
                 embeddings = await target.backend.embed(call, until, job.lane)
