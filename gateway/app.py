@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, cast
 
 from starlette.applications import Starlette
@@ -16,10 +16,12 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import openapi
 from gateway.admin import Admin
+from gateway.console.site import Console
 from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, RequestFrame, error_response
+from gateway.record import Record
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 
@@ -53,10 +55,14 @@ def application(
     admin: Admin | None,
     targets: TargetAdmin | None,
     telemetry: Telemetry | None,
+    console: Console | None,
     cors_origins: Sequence[str],
+    count: Callable[[Record, int], None],
 ) -> Starlette:
-    """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
-    middleware = [Middleware(RequestFrame, running=endpoints.running)]
+    """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics, without
+    `console` no pages. `count` is told of each request for embeddings, with its status.
+    """
+    middleware = [Middleware(RequestFrame, running=endpoints.running, count=count)]
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
             ClientCors,
@@ -68,7 +74,7 @@ def application(
         )
         middleware.insert(0, cors)
     app = Starlette(
-        routes=routes(endpoints, admin, targets, telemetry),
+        routes=[*routes(endpoints, admin, targets, telemetry), *pages(console)],
         middleware=middleware,
         exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
     )
@@ -117,6 +123,15 @@ def routes(
             ("POST", "/admin/targets/drain", targets.drain),
             ("POST", "/admin/targets/restore", targets.restore),
         )
+    return _in_both_forms(table)
+
+
+def pages(console: Console | None) -> list[BaseRoute]:
+    """For people with a browser, so that no description for programs has them."""
+    return [] if console is None else _in_both_forms(console.table())
+
+
+def _in_both_forms(table: Iterable[tuple[str, str, Endpoint]]) -> list[BaseRoute]:
     return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 
 

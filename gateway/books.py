@@ -110,6 +110,7 @@ class Books:
             entry.settle()
             usage = entry.usage()
             usage.requests, usage.inputs, usage.errors = 1, inputs, failed
+            record.usage = usage
             self.ledger.add(caller, route.alias, usage)
 
 

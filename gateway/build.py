@@ -15,9 +15,11 @@ from starlette.routing import Router
 from gateway import assembly, carry_over, entrance
 from gateway.admin import Admin
 from gateway.app import application
+from gateway.authentication import AdminGuard
 from gateway.books import Books, unkept
 from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig
+from gateway.console.site import Console
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
@@ -48,6 +50,7 @@ from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.traffic import Traffic
 from gateway.trials import Trials
 from gateway.upstream import Upstream
 
@@ -63,6 +66,7 @@ def house(config: Config, provision: Provision | None = None) -> House:
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
     current = Current()
+    spaces, replicas = Spaces(kept), Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock)
     made = House(
         store=kept,
         upstream=upstream,
@@ -72,8 +76,9 @@ def house(config: Config, provision: Provision | None = None) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
-        spaces=Spaces(kept),
-        replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
+        spaces=spaces,
+        replicas=replicas,
+        traffic=Traffic(kept, replicas.name, time.time),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -117,8 +122,22 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins)
+    console = _console(house, config, guard, serving) if guard.is_open else None
+    app = application(endpoints, admin, targets, telemetry, console, config.server.cors_origins, house.traffic.count)
     return Generation(config, serving, door, app)
+
+
+def _console(house: House, config: Config, guard: AdminGuard, serving: Gateway) -> Console:
+    return Console(
+        config=config,
+        guard=guard,
+        store=house.store,
+        gateway=serving,
+        replicas=house.replicas,
+        spaces=house.spaces,
+        traffic=house.traffic,
+        reload_now=house.reloader.reload,
+    )
 
 
 def _threads(workers: int) -> int | None:
@@ -176,7 +195,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
         with suppress(StateUnavailable):  # nor what is drained
             await house.replicas.look()
         counting = (house.books.ledger.run(), house.books.limiter.run())
-        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run(), house.traffic.run())
         async with _beside(*work, canaries.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield

@@ -17,6 +17,7 @@ from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
 from gateway.token_sources import TokenSources
+from gateway.traffic import Traffic
 from gateway.upstream import Upstream
 
 
@@ -35,6 +36,7 @@ class House:
     metrics: Metrics
     spaces: Spaces
     replicas: Replicas
+    traffic: Traffic
     current: Current
     reloader: Reloader
     began: int

@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -56,9 +57,11 @@ class Running:
 class RequestFrame:
     """Pure ASGI: Starlette's BaseHTTPMiddleware would add a task and a queue to every request."""
 
-    def __init__(self, app: ASGIApp, running: Running) -> None:
+    def __init__(self, app: ASGIApp, running: Running, count: Callable[[Record, int], None] | None = None) -> None:
+        """`count` is told of every request for embeddings, with its status, once it has ended."""
         self._app = app
         self._running = running
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,6 +99,8 @@ class RequestFrame:
                 await error_response(internal)(scope, receive, framed_send)
         finally:
             self._running.leave()
+            if self._count is not None and (record.usage is not None or is_for_embeddings(scope["path"])):
+                self._count(record, status)
             if not scope["path"].startswith("/health/"):
                 ACCESS.info(
                     "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}
@@ -109,6 +114,10 @@ class RequestFrame:
         headers["server-timing"] = record.server_timing()
         if self._running.draining:
             headers["connection"] = "close"
+
+
+def is_for_embeddings(path: str) -> bool:
+    return path.rstrip("/").endswith("/embeddings")
 
 
 def _request_id(headers: Headers) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.policy import Attempt
+from gateway.store import Usage
 
 
 @dataclass(slots=True)
@@ -30,6 +31,8 @@ class Record:
     """What any answer to this request tells, errors too."""
     shadowed: Sequence[str] = ()
     """Shadow limits that would have refused it."""
+    usage: Usage | None = None
+    """What was written down of it, once it has ended."""
 
     @contextmanager
     def timing(self, step: str) -> Iterator[None]:
