@@ -18,7 +18,7 @@ from gateway.console.sessions import Sessions
 from gateway.errors import RateLimited, Unauthenticated
 
 OPERATOR: Final = "the admin key"
-_NEXT: Final = re.compile(r"[a-z]+(/[\w.~%:/-]*)?(\?[\w.~%&=+-]*)?")
+_NEXT: Final = re.compile(r"[a-z-]+(/[\w.~%:/-]*)?(\?[\w.~%&=+-]*)?")
 """A page of the console, behind its root."""
 
 

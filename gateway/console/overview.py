@@ -32,7 +32,7 @@ class OverviewPage:
         reports = await self.replicas.reports()
         values: dict[str, Any] = {
             "charts": _charts(slots),
-            "last": _sum(slots[-NOW_SLOTS - 1 : -1]),
+            "last": _sum(slots[-NOW_SLOTS:]),
             "whole": _sum(slots),
             "minutes": SLOTS * SLOT_SECONDS // 60,
             "replicas": reports,

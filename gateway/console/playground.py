@@ -106,7 +106,7 @@ def _matrix(vectors: Sequence[bytes]) -> list[list[Cell]]:
 
 
 def _cell(cosine: float) -> Cell:
-    return Cell(cosine, round(max(0.0, min(1.0, cosine)) * SHADES))
+    return Cell(round(cosine, 2) + 0.0, round(max(0.0, min(1.0, cosine)) * SHADES))
 
 
 def _facts(result: Result, seconds: float) -> list[tuple[str, str]]:
