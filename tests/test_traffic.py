@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -34,12 +34,6 @@ def record(seconds: float = 0.1, usage: Usage | None = None) -> Record:
     return Record("r", lambda: seconds, 0.0, usage=usage)
 
 
-async def turns(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
 async def test_counts(store: EmbeddedStore, time: FakeTime) -> None:
     """Requests are counted by what came of them, in the slot in which they ended, with what was written down."""
     traffic = Traffic(store, "here", time.clock)
@@ -61,12 +55,13 @@ async def test_counts(store: EmbeddedStore, time: FakeTime) -> None:
 async def test_of_all_processes(store: EmbeddedStore, time: FakeTime) -> None:
     """What another process has told is added; one that ends takes its figures along; nothing new is not told again."""
     pauses = 0
-    go_on = asyncio.Event()
+    waiting, go_on = asyncio.Event(), asyncio.Event()
 
     async def sleep(seconds: float) -> None:
         nonlocal pauses
         pauses += 1
         if pauses > 3:
+            waiting.set()
             await go_on.wait()
         await asyncio.sleep(0)
 
@@ -74,7 +69,7 @@ async def test_of_all_processes(store: EmbeddedStore, time: FakeTime) -> None:
     here.count(record(), 200)
     there.count(record(0.3), 200)
     running = asyncio.create_task(there.run())
-    await turns(lambda: pauses > 3)
+    await waiting.wait()
     both = (await here.lately())[-1]
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
