@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from gateway.access_shape import BudgetShape, TeamShape
 from gateway.allowances import NANOS, Budget, Rates, Team
 from gateway.auth import KeyRecord
-from gateway.config import StateConfig
+from gateway.config import CacheConfig, StateConfig
 from gateway.document import Path
 from gateway.model_shape import RatesShape
 from gateway.reading import Reading
-from gateway.schema import AuthShape, KeyShape, StateShape
+from gateway.schema import AuthShape, CacheShape, KeyShape, StateShape
 
 
 def keys(reading: Reading, shapes: Sequence[KeyShape], teams: Mapping[str, TeamShape]) -> tuple[KeyRecord, ...]:
@@ -38,6 +38,7 @@ def keys(reading: Reading, shapes: Sequence[KeyShape], teams: Mapping[str, TeamS
             model_rates={pattern: rates(limits) for pattern, limits in shape.model_limits.items()},
             budget=_budget(reading, shape.budget, (*path, "budget")),
             priority=shape.priority,
+            cache=shape.cache,
         )
     return tuple(found.values())
 
@@ -102,6 +103,16 @@ def state(reading: Reading, shape: StateShape) -> StateConfig:
     return StateConfig(
         None, bare, password, None if ca_file is None else str(ca_file), shape.on_state_loss, shape.allow_unshared
     )
+
+
+def cache(reading: Reading, shape: CacheShape | None, state: StateConfig) -> CacheConfig | None:
+    """Redis is used where the state is in one, unless the file says otherwise."""
+    if shape is None:
+        return None
+    shared = state.file is None
+    if shape.redis and not shared:
+        reading.problem(("cache", "redis"), "needs the state to be in Redis (`state.url`)")
+    return CacheConfig(shape.memory, shared and shape.redis is not False, shape.ttl, shape.scope)
 
 
 def _without_password(url: str) -> tuple[str, str | None]:

@@ -47,7 +47,9 @@ class GrantShape(Shape):
     budget: BudgetShape | None = None
     """What it may spend."""
     priority: Literal["interactive", "bulk"] = "interactive"
-    """Kept for scheduling to come; it has no effect yet."""
+    """The lane that its requests wait in where not all can run; those of more than 64 inputs are bulk anyway."""
+    cache: bool = True
+    """false: its requests neither find what was embedded before nor leave anything behind."""
 
 
 class KeyWish(GrantShape):

@@ -15,6 +15,7 @@ from gateway import bodies, changes, key_wishes, keys, origin, reports
 from gateway.answers import envelope
 from gateway.auth import KeyRecord, bearer
 from gateway.authentication import AdminGuard
+from gateway.cache import Cache
 from gateway.config import Config
 from gateway.errors import InvalidRequest, NotFound
 from gateway.key_wishes import KeyRefused
@@ -36,6 +37,7 @@ class Admin:
     guard: AdminGuard
     running: Config
     reload_now: Reload | None
+    cache: Cache | None
 
     async def list_keys(self, request: Request) -> Response:
         self._check(request)
@@ -106,6 +108,22 @@ class Admin:
             raise InvalidRequest(f"{error}.") from None
         rows = await self.store.usage(query)
         return await asyncio.to_thread(_usage_csv if form == "csv" else _usage_report, rows)
+
+    async def cache_statistics(self, request: Request) -> Response:
+        """Of every process that shares the state."""
+        self._check(request)
+        return _json(reports.cache_object(await self._cache().of_all()))
+
+    async def clear_cache(self, request: Request) -> Response:
+        """In every process that shares the state, within a second."""
+        self._check(request)
+        await self._cache().clear()
+        return _json({"object": "cache", "cleared": True})
+
+    def _cache(self) -> Cache:
+        if self.cache is None:
+            raise NotFound("There is no cache: the routing file has no section `cache`.")
+        return self.cache
 
     async def config(self, request: Request) -> Response:
         """What is served, secrets hidden."""

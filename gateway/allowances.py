@@ -77,5 +77,7 @@ class Grant:
     """Rates for this caller at each model whose alias fits the pattern, `*` standing for any characters."""
     budget: Budget | None = None
     priority: Priority = "interactive"
+    cache: bool = True
+    """Whether its requests use the cache, where there is one."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """An operator's notes; they decide nothing."""

@@ -26,7 +26,10 @@ class Result:
     usage_source: UsageSource
     space: str
     targets: Sequence[str]
+    """Those that were asked; `cache` where none was."""
     cut_items: Sequence[int] = ()
+    cached: int | None = None
+    """How many of the inputs cost nothing, where a cache is used: found there, or sent already for someone else."""
 
 
 def _embedding(vector: bytes, encoding: EncodingFormat) -> bytes:

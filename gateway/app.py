@@ -37,6 +37,7 @@ EXPOSED_HEADERS: Final = (
     "x-embedding-target",
     "x-embedding-usage",
     "x-embedding-truncated",
+    "x-embedding-cache",
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -114,6 +115,8 @@ def routes(
             ("PATCH", "/admin/keys/{key_id:path}", admin.change_key),
             ("DELETE", "/admin/keys/{key_id:path}", admin.revoke_key),
             ("GET", "/admin/usage", admin.usage),
+            ("GET", "/admin/cache", admin.cache_statistics),
+            ("DELETE", "/admin/cache", admin.clear_cache),
             ("GET", "/admin/config", admin.config),
             ("POST", "/admin/reload", admin.reload),
         )

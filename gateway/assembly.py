@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,9 +64,19 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
         client_extra=model.client_extra,
         owned=frozenset(owned),
         rates=model.rates,
+        cache=model.cache,
+        made_by=_made_by(model),
         canary=model.canary,
         hedge=model.hedge,
     )
+
+
+def _made_by(model: ModelConfig) -> str:
+    """What decides the vectors besides their space's name: fields of bodies, and what stands for an unvouched space."""
+    fields = {target.provider: target.extra_body for target in model.targets if target.extra_body}
+    only = model.targets[0]
+    place = None if model.space_vouched else [only.provider, only.model, only.base_url, only.path]
+    return json.dumps([fields, place], sort_keys=True)
 
 
 def _as_told(model: ModelConfig, transformers: Sequence[Transformer]) -> ModelConfig:

@@ -52,9 +52,9 @@ class Remote:
         """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        async with self._slots.slot(deadline) as free:
-            if not free:
-                return Fault(FaultKind.NO_SLOT, "no slot became free in time")
+        async with self._slots.slot(deadline, lane) as refusal:
+            if refusal is not None:
+                return refusal
             waited, left = loop.time() - began, deadline - loop.time()
             most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
             request = self._provider.build_request(call, self._endpoint)
@@ -100,9 +100,9 @@ class Local:
         texts = [item for item in call.inputs if isinstance(item, str)]
         if len(texts) != len(call.inputs):
             return Fault(FaultKind.MISCONFIGURED, "a local model reads texts, not token ids")
-        async with self._slots.slot(deadline) as free:
-            if not free:
-                return Fault(FaultKind.NO_SLOT, "no slot became free in time")
+        async with self._slots.slot(deadline, lane) as refusal:
+            if refusal is not None:
+                return refusal
             if sum(map(len, texts)) <= INLINE_BYTES:
                 return self._engine.embed(texts)
             try:

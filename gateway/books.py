@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from gateway import admission
+from gateway import admission, usage
 from gateway.allowances import Team
 from gateway.answers import UsageSource
 from gateway.auth import Caller
@@ -40,6 +40,8 @@ class Entry:
     _counts: Sequence[int] | None = field(default=None, repr=False)
     tokens: int = 0
     source: UsageSource = "estimated"
+    saved: int = 0
+    """Tokens of what the cache had, and of what others had sent already."""
 
     async def reserve(self, plan: Plan, deadline: float) -> None:
         """Takes the request and its tokens from every limit that applies; `deadline` is on the event loop's clock.
@@ -47,7 +49,7 @@ class Entry:
         Raises RateLimited or QuotaExhausted with nothing taken, and StateUnavailable.
         """
         counted = self._limiter.counts(self._caller, self._route)
-        estimate = sum(await self._count(plan)) if counted else 0
+        estimate = sum(await self.counts(plan)) if counted else 0
         seconds = max(0.0, deadline - asyncio.get_running_loop().time())
         self._reservation = await self._limiter.reserve(self._caller, self._route, estimate, seconds)
         # Only now: what is refused uses nothing. Without a count the sizes are the most that it can be.
@@ -60,16 +62,16 @@ class Entry:
 
         What one of them may have billed without delivering it is counted on top.
         """
-        counts = await self._count(plan) if reported is None or delivery.charged else ()
+        counts = await self.counts(plan) if reported is None or delivery.charged else ()
         undelivered = sum(counts[position] * times for position, times in delivery.charged.items())
         if reported is not None:
             self.tokens, self.source = reported + undelivered, "reported"
             return
         self.tokens = sum(counts[position] for position in delivery.delivered) + undelivered
-        exact = self._route.tokenizer_known and self._counter.exact
-        self.source = "counted" if exact else "estimated"
+        self.source = usage.of_counts(self._route, self._counter)
 
-    async def _count(self, plan: Plan) -> Sequence[int]:
+    async def counts(self, plan: Plan) -> Sequence[int]:
+        """The tokens of what is to be sent, counted once."""
         if self._counts is None:
             self._counts = await admission.count(plan.inputs, self._counter)
         return self._counts
@@ -79,14 +81,14 @@ class Entry:
             self._limiter.settle(self._reservation, self._route, self.tokens)
 
     def usage(self) -> Usage:
-        usage = Usage()
-        setattr(usage, self.source, self.tokens)
+        used = Usage(cached=self.saved)
+        setattr(used, self.source, self.tokens)
         cost = self._route.cost(self.tokens)
         if cost is None:
-            usage.unpriced = self.tokens
+            used.unpriced = self.tokens
         else:
-            usage.nanos = cost
-        return usage
+            used.nanos = cost
+        return used
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,10 @@ class Books:
             failed = 0
         finally:
             entry.settle()
-            usage = entry.usage()
-            usage.requests, usage.inputs, usage.errors = 1, inputs, failed
-            record.usage = usage
-            self.ledger.add(caller, route.alias, usage)
+            used = entry.usage()
+            used.requests, used.inputs, used.errors = 1, inputs, failed
+            record.usage = used
+            self.ledger.add(caller, route.alias, used)
 
 
 def unkept(clock: Callable[[], float]) -> Books:

@@ -17,8 +17,10 @@ from gateway.admin import Admin
 from gateway.app import application
 from gateway.authentication import AdminGuard
 from gateway.books import Books, unkept
+from gateway.cache import Cache
+from gateway.cache_memory import Memory
 from gateway.canaries import Canaries
-from gateway.config import Config, ModelConfig
+from gateway.config import Config, ModelConfig, StateConfig
 from gateway.console.site import Console
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
@@ -40,12 +42,14 @@ from gateway.service import Gateway
 from gateway.source import Source
 from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
-from gateway.store import Store
+from gateway.store import Store, ValueStore
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
+from gateway.store.redis_cache import RedisCache
 from gateway.store.redis_link import RedisLink
+from gateway.supply import Supply
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.token_sources import TokenSources
@@ -77,6 +81,7 @@ def house(config: Config, provision: Provision | None = None) -> House:
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
         spaces=spaces,
+        cache=cache(config, kept, metrics, spaces),
         replicas=replicas,
         traffic=Traffic(kept, replicas.name, time.time),
         current=current,
@@ -105,7 +110,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         made = carry_over.carried(zip(config.models, made, strict=True), former)
     house.replicas.mark(made)
     counters = {} if before is None else before.gateway.counters
-    serving = _gateway(made, counters, house.books.of(config.teams), house.metrics)
+    serving = _gateway(made, counters, house.books.of(config.teams), house.metrics, house.cache)
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -118,7 +123,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
         created=house.began,
     )
     guard = door.admin_guard
-    admin = Admin(house.store, guard, config, house.reloader.reload) if guard.is_open else None
+    admin = Admin(house.store, guard, config, house.reloader.reload, house.cache) if guard.is_open else None
     targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
@@ -153,14 +158,22 @@ def gateway(config: Config, upstream: Upstream) -> Gateway:
     return _gateway(routes(config.models, upstream, Engines()), {}, unkept(time.time), Metrics())
 
 
-def _gateway(made: Sequence[Route], counters: Mapping[str, Counter], books: Books, metrics: Metrics) -> Gateway:
+def _gateway(
+    made: Sequence[Route],
+    counters: Mapping[str, Counter],
+    books: Books,
+    metrics: Metrics,
+    cache: Cache | None = None,
+) -> Gateway:
     """`counters` are those that are there already."""
+    dispatcher = Dispatcher(retry(), _loop_clock, metrics)
     return Gateway(
         routes=Routes(made),
         counters={route.tokenizer: counters.get(route.tokenizer) or assembly.counter(route) for route in made},
-        dispatcher=Dispatcher(retry(), _loop_clock, metrics),
+        dispatcher=dispatcher,
         books=books,
         random=random.random,
+        supply=None if cache is None else Supply(cache, dispatcher),
     )
 
 
@@ -181,7 +194,20 @@ def store(config: Config) -> Store:
     state = config.state
     if state.file is not None:
         return EmbeddedStore(state.file)
-    return RedisStore(RedisLink(Address.of(state.url or "", state.password), state.ca_file))
+    return RedisStore(_link(state))
+
+
+def cache(config: Config, values: ValueStore, metrics: Metrics, spaces: Spaces) -> Cache | None:
+    """Its Redis is that of the state, over connections of its own: what is slow here must not hold up limits."""
+    kept = config.cache
+    if kept is None:
+        return None
+    shared = RedisCache(_link(config.state), kept.ttl) if kept.redis else None
+    return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics, spaces.generation)
+
+
+def _link(state: StateConfig) -> RedisLink:
+    return RedisLink(Address.of(state.url or "", state.password), state.ca_file)
 
 
 def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Router:
@@ -196,7 +222,12 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
             await house.replicas.look()
         counting = (house.books.ledger.run(), house.books.limiter.run())
         work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run(), house.traffic.run())
-        async with _beside(*work, canaries.run(), trials.run()):
+        keeping = []
+        if house.cache is not None:
+            with suppress(StateUnavailable):
+                await house.cache.learn()
+            keeping.append(house.cache.run())
+        async with _beside(*work, *keeping, canaries.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()

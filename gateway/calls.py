@@ -43,17 +43,17 @@ class Calls:
             user=job.user,
             extra=job.extra,
         )
-        sent = False
+        sent = 0
 
         async def attempt() -> Answer | Fault:
             nonlocal sent
-            ticket = health.begin(len(batch), self.clock())
+            ticket = health.begin(len(batch), self.clock(), last_resort=not others)
             if isinstance(ticket, Fault):
                 return ticket
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
-            sent, outcome, until = True, None, self._try_until(target, deadline, others)
+            sent, outcome, until = sent + 1, None, self._try_until(target, deadline, others)
             try:
                 embeddings = await target.backend.embed(call, until, job.lane)
                 outcome = _checked(embeddings, job, target, len(batch))
@@ -75,7 +75,8 @@ class Calls:
             self.metrics.retried(job.alias, target.name)
             return True
 
-        return await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf, may_retry)
+        patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
+        return await self.retry.run(attempt, deadline, patience, may_retry, lambda: sent)
 
     def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
         """Who throttles without saying how long is asked again when its pause is over."""

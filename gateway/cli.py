@@ -13,6 +13,7 @@ from gateway import build, changes, keys, schema, serving, welcome
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
+from gateway.commands.cache import cache
 from gateway.commands.common import FILE, config_option, fail, found, load, read, with_store
 from gateway.commands.importing import import_group
 from gateway.commands.keys import keys_group
@@ -131,4 +132,5 @@ main.add_command(probe)
 main.add_command(keys_group)
 main.add_command(space_group)
 main.add_command(usage)
+main.add_command(cache)
 main.add_command(import_group)

@@ -20,6 +20,8 @@ from providers.base import InputType, Limits
 from providers.token_grants import Grant
 
 OnLoss = Literal["allow", "deny"]
+Scope = Literal["shared", "key"]
+"""Who may find what one key's request has had embedded: every key, or that one alone."""
 UNSHARED: Final = (
     "several workers over SQLite would each count limits for themselves; keep the state in Redis (`state.url`), "
     "or allow it with `state.allow_unshared: true`"
@@ -48,6 +50,16 @@ class StateConfig:
     ca_file: str | None = None
     on_loss: OnLoss = "allow"
     allow_unshared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CacheConfig:
+    """`memory` is in bytes, `ttl` in seconds; `redis` is that of the state."""
+
+    memory: int
+    redis: bool
+    ttl: float
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,11 @@ class ModelConfig:
     """USD per million tokens, of the dearest target; None where nobody knows."""
     client_extra: str | tuple[str, ...]
     rates: Rates
+    cache: bool
+    """Whether its vectors are kept, where there is a cache."""
+    space_vouched: bool
+    """Whether the operator or the catalogue says which vectors these are. Else the one target alone does, by what it
+    is and where."""
     canary: Reaction
     """What happens to a target that has drifted out of its space."""
     hedge: bool
@@ -134,6 +151,7 @@ class Config:
     signing_key: bytes | None = field(repr=False)
     """The secret that minted keys are signed with."""
     models: tuple[ModelConfig, ...]
+    cache: CacheConfig | None = None
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()
     """What is right, but should be known, each with its place in the file."""

@@ -7,15 +7,17 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, listing, origin, reports
+from gateway import bodies, connection, listing, origin, reports
+from gateway.allowances import Priority
 from gateway.answers import Result, nugen_body, result_body
 from gateway.auth import Caller, bearer
 from gateway.authentication import Authenticator
+from gateway.cache_control import CacheControl
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
@@ -28,6 +30,7 @@ from gateway.wire import EmbeddingsRequest, parse_request
 from providers import codec
 
 JSON: Final = "application/json"
+PRIORITIES: Final = get_args(Priority)
 INLINE_BODY: Final = 2**20
 """Bytes; a larger body, which may hold millions of token ids, is read in a thread, so that others go on."""
 
@@ -68,16 +71,25 @@ class Endpoints:
     async def _embed(
         self, request: Request, *, path_model: str | None = None, azure: bool = False, texts_only: bool = False
     ) -> tuple[EmbeddingsRequest, Result]:
+        with connection.of(request.scope).working():
+            return await self._embed_for_client(request, path_model, azure=azure, texts_only=texts_only)
+
+    async def _embed_for_client(
+        self, request: Request, path_model: str | None, *, azure: bool, texts_only: bool
+    ) -> tuple[EmbeddingsRequest, Result]:
         record = _record(request)
         arrived = asyncio.get_running_loop().time()
         caller = await self._caller(request, azure=azure)
         deadline = arrived + self._allowed_seconds(request)
+        priority = _wished_priority(request)
         raw = await bodies.read(request, self.max_body, deadline)
         parse = functools.partial(
             parse_request,
             raw,
             path_model=path_model,
             require_space=request.headers.get("x-embedding-require-space"),
+            cache_control=CacheControl.of(request.headers.get("cache-control")),
+            priority=priority,
             texts_only=texts_only,
         )
         body = parse() if len(raw) <= INLINE_BODY else await asyncio.to_thread(parse)
@@ -106,6 +118,8 @@ class Endpoints:
         headers = {"x-embedding-space": result.space, "x-embedding-usage": result.usage_source}
         if self.expose_targets:
             headers["x-embedding-target"] = ", ".join(result.targets)
+        if result.cached is not None:
+            headers["x-embedding-cache"] = f"{result.cached}/{len(result.vectors)}"
         if result.cut_items:
             headers["x-embedding-truncated"] = ",".join(map(str, result.cut_items))
         return headers
@@ -153,13 +167,21 @@ class Endpoints:
 
         Models without a target that takes calls are named, and change nothing: elsewhere they would fare no better.
         """
+        now = asyncio.get_running_loop().time()
+        self.running.asked(now)
         if self.running.draining:
             return _json({"status": "draining"}, 503)
         if not self.state.ready:
             return _json({"status": "state unavailable"}, 503)
-        now = asyncio.get_running_loop().time()
         without = [route.alias for route in self.gateway.routes if not route.available(now)]
         return _json({"status": "ready", "unavailable": without} if without else {"status": "ready"})
+
+
+def _wished_priority(request: Request) -> Priority | None:
+    wish = request.headers.get("x-priority")
+    if wish is not None and wish not in PRIORITIES:
+        raise InvalidRequest("`x-priority` must be `bulk` or `interactive`; it may only lower what the key has.")
+    return cast("Priority | None", wish)
 
 
 def _record(request: Request) -> Record:

@@ -24,7 +24,8 @@ GatewayError
     ├── UpstreamUnavailable     503  no target has capacity or could be reached
     ├── Overloaded              503  no free slot here before the deadline
     ├── StateUnavailable        503  our own store failed
-    └── UpstreamTimeout         504
+    ├── UpstreamTimeout         504
+    └── NotCached               504  the client wants what is in the cache, or nothing
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -180,6 +181,14 @@ class StateUnavailable(ServerError):
 class UpstreamTimeout(ServerError):
     status = 504
     code = "upstream_timeout"
+
+
+class NotCached(ServerError):
+    """https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.7"""
+
+    status = 504
+    code = "not_cached"
+    fixed_headers = NO_RETRY
 
 
 def retry_headers(seconds: float | None) -> dict[str, str]:

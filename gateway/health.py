@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from gateway import extra_load
-from gateway.breaker import Breaker
+from gateway.breaker import LAST_RESORT, Breaker
 from gateway.latency import SIZES, Latency, size_class
 from gateway.policy import TABLE
 from providers.base import Fault, FaultKind
@@ -81,21 +81,27 @@ class Health:
         if rest > 0:
             return Fault(FaultKind.OVERLOADED, "it failed lately, and is left alone for a while", retry_after=rest)
         kind, until = self._cooling
-        if until - now > SLACK:
+        if self._cools(now):
             return Fault(kind, "it asked for a pause, which is not over yet", retry_after=until - now)
         return None
 
     # ── its calls ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin(self, items: int, now: float) -> Ticket | Fault:
-        """The ticket of a call, or why it is not sent. Each ticket comes back through `end`."""
+    def begin(self, items: int, now: float, *, last_resort: bool = False) -> Ticket | Fault:
+        """The ticket of a call, or why it is not sent. Each ticket comes back through `end`.
+
+        Where nobody else could be asked, a target that only fails now and then is not left alone.
+        """
         refusal = self.refusal(now)
-        if refusal is not None:
+        if refusal is not None and not (last_resort and self._fails_now_and_then(now)):
             return refusal
-        breaker = self._breaker.begin(now)
+        breaker = self._breaker.begin(now) if refusal is None else LAST_RESORT
         assert breaker is not None  # noqa: S101 (there is no wait)
         self.in_flight += 1
         return Ticket(breaker, items, now)
+
+    def _fails_now_and_then(self, now: float) -> bool:
+        return self.usable and not self._cools(now) and self._breaker.partly_well
 
     def end(
         self, ticket: Ticket, fault: Fault | None, now: float, *, cut_off: bool = False, hurried: bool = False
@@ -128,6 +134,9 @@ class Health:
         else:
             self._breaker.abandoned(ticket.breaker)
 
+    def _cools(self, now: float) -> bool:
+        return self._cooling[1] - now > SLACK
+
     def _cool(self, fault: Fault, now: float) -> None:
         least = TABLE[fault.kind].cools
         if least is None:
@@ -148,7 +157,7 @@ class Health:
         if self.drained:
             return "drained"
         breaker = self._breaker.state(now)
-        if breaker == "closed" and self._cooling[1] - now > SLACK:
+        if breaker == "closed" and self._cools(now):
             return "cooling"
         return breaker
 

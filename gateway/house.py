@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway import assembly, entrance
 from gateway.books import Books
+from gateway.cache import Cache
 from gateway.current import Current
 from gateway.engines import Engines
 from gateway.metrics import Metrics
@@ -34,6 +35,7 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    cache: Cache | None
     spaces: Spaces
     replicas: Replicas
     traffic: Traffic
@@ -48,6 +50,8 @@ class House:
             last_first.push_async_callback(self.store.close)
             last_first.push_async_callback(self.books.ledger.write)
             last_first.push_async_callback(self.books.limiter.settled)
+            if self.cache is not None:
+                last_first.push_async_callback(self.cache.close)
             last_first.push_async_callback(self.upstream.close)
             last_first.push_async_callback(self.engines.close)
             last_first.push_async_callback(self.current.idle)
@@ -57,5 +61,5 @@ class House:
         living = [generation.config for generation in self.current.living]
         targets = [target for config in living for model in config.models for target in model.targets]
         issuers = [issuer for config in living for issuer in config.issuers]
-        await self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
+        self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
         await self.engines.keep({assembly.engine_key(target) for target in targets})

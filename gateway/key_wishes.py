@@ -60,6 +60,7 @@ def wanted(wish: KeyWish, teams: Collection[str], now: float) -> dict[str, Any]:
         "model_rates": {pattern: access_rules.rates(limits) for pattern, limits in wish.model_limits.items()},
         "budget": budget,
         "priority": wish.priority,
+        "cache": wish.cache,
         "metadata": dict(wish.metadata),
     }
 

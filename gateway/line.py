@@ -45,6 +45,14 @@ class Line(Generic[Call]):
     def __len__(self) -> int:
         return len(self._sorted)
 
+    @property
+    def tokens(self) -> int:
+        return sum(map(_tokens, self._sorted))
+
+    @property
+    def calls(self) -> int:
+        return len(self._left)
+
     def add(self, call: Call, texts: Sequence[str], tokens: Sequence[int]) -> None:
         """All texts of a call that has none here yet, and how many tokens each has."""
         self._sorted += [Waiting(call, place, *text) for place, text in enumerate(zip(texts, tokens, strict=True))]

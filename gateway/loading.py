@@ -71,9 +71,11 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     for model in models:
         for path, message in advice.of(model, reading.find):
             reading.warning(path, message)
+    state = access_rules.state(reading, file.state)
     config = Config(
         server=file.server,
-        state=access_rules.state(reading, file.state),
+        state=state,
+        cache=access_rules.cache(reading, file.cache, state),
         keys=access_rules.keys(reading, file.auth.keys, file.teams),
         teams=access_rules.teams(reading, file.teams),
         issuers=identity_rules.issuers(reading, file.auth, file.teams),

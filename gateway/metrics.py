@@ -46,6 +46,19 @@ class Metrics:
             ["alias", "target"],
             registry=self._registry,
         )
+        self._cached = Counter(
+            "gateway_cache_inputs_total",
+            "Different inputs of requests that were looked up in the cache.",
+            ["model", "outcome"],
+            registry=self._registry,
+        )
+        self._cache_bytes = Gauge("gateway_cache_bytes", "Memory that the cache takes.", registry=self._registry)
+        self._cache_entries = Gauge("gateway_cache_entries", "Vectors in the cache's memory.", registry=self._registry)
+        self._cache_evictions = Counter(
+            "gateway_cache_evictions_total",
+            "Vectors that left the cache's memory because it was full.",
+            registry=self._registry,
+        )
         self._local = Counter(
             "gateway_requests_counted_locally_total",
             "Requests whose limits were counted in this process alone, because the state was lost.",
@@ -120,6 +133,17 @@ class Metrics:
 
     def counted_locally(self) -> None:
         self._local.inc()
+
+    def cached(self, model: str, hits: int, misses: int) -> None:
+        """`model` is a route's alias: there are as many as the operator names."""
+        self._cached.labels(model, "hit").inc(hits)
+        self._cached.labels(model, "miss").inc(misses)
+
+    def cache_size(self, octets: int, entries: int, evicted: int) -> None:
+        """`evicted` is how many more left since the last time."""
+        self._cache_bytes.set(octets)
+        self._cache_entries.set(entries)
+        self._cache_evictions.inc(evicted)
 
     def text(self) -> bytes:
         """In Prometheus's text format."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import time
 import uuid
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import connection
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.inputs import quoted
@@ -24,16 +26,29 @@ from gateway.record import Record
 RECORD: Final = "gateway.record"
 """Where the scope keeps the request's `Record`."""
 CLIENT_LEFT: Final = 499
+WATCHED_SECONDS: Final = 10.0
+"""Who has not asked for so long does not ask any more."""
+TOLD: Final = 4
+"""Balancers believe the third answer at the latest, as HAProxy and Kubernetes do unless told otherwise; while they wait
+for the fourth, what they had sent before arrives."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _STOPPING: Final = Overloaded("The gateway is stopping. Send the request again.", headers=retry_headers(1.0))
 
 
 class Running:
-    """How many requests are being answered, and whether the process is about to stop."""
+    """How many requests are being answered, and whether the process is about to stop.
+
+    Whoever has asked for readiness of late is a balancer, and asks again. It must have been told that the process is
+    draining, and have had the time to believe it, before the process stops listening: else requests would be lost.
+    """
 
     def __init__(self) -> None:
         self.draining = False
+        self._asked = -math.inf
+        self._untold = 0
+        self._told = asyncio.Event()
+        self._told.set()
         self._count = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -47,10 +62,24 @@ class Running:
         if self._count == 0:
             self._idle.set()
 
-    async def until_idle(self, seconds: float) -> None:
-        """Returns when nothing runs, or after so many seconds."""
+    def asked(self, now: float) -> None:
+        """Somebody is told whether the process is ready, in seconds of any clock."""
+        self._asked = now
+        self._untold -= 1
+        if self._untold <= 0:
+            self._told.set()
+
+    def drain(self, now: float) -> None:
+        self.draining = True
+        if now - self._asked <= WATCHED_SECONDS:
+            self._untold = TOLD
+            self._told.clear()
+
+    async def until_left(self, seconds: float) -> None:
+        """Returns when every balancer has been told and nothing runs, or after so many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                await self._told.wait()
                 await self._idle.wait()
 
 
@@ -83,8 +112,11 @@ class RequestFrame:
             await self._app(scope, receive, framed_send)
         except ClientDisconnect:
             status = CLIENT_LEFT
-        except asyncio.CancelledError:  # the server's drain time is over
-            record.error = "stopping"
+        except asyncio.CancelledError:
+            if connection.of(scope).gone:
+                status = CLIENT_LEFT
+                return
+            record.error = "stopping"  # the server's drain time is over
             if status == 0:
                 await error_response(_STOPPING)(scope, receive, framed_send)
             raise

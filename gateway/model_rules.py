@@ -82,6 +82,8 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         price=_price(shape, known),
         client_extra=shape.client_extra if isinstance(shape.client_extra, str) else tuple(shape.client_extra),
         rates=access_rules.rates(shape.limits),
+        cache=shape.cache,
+        space_vouched=shape.space is not None or all(map(space_rules.is_vouched_for, shape.targets, known)),
         canary=shape.canary,
         hedge=shape.hedge,
         targets=targets,

@@ -210,6 +210,8 @@ class ModelShape(Facts):
     too_long: TooLong = "error"
     """What happens to an input over `limits.input_tokens`: `error` a 400, `truncate` its first part alone is embedded,
     `average` all its parts are, and the mean of their vectors is the input's (needs vectors of unit length)."""
+    cache: bool = True
+    """Whether its vectors are kept, where the file has a `cache`."""
     canary: Annotated[Reaction, BeforeValidator(_off)] = "report"
     """What happens to a target whose vectors have left the space (see `gateway space`): `eject` takes it out until they
     are back, `report` tells it in metrics and the log, `off` does not look."""

@@ -34,6 +34,7 @@ HEADERS: Final = {
     "x-embedding-space": "The vector space of these vectors; only vectors of one space can be compared.",
     "x-embedding-target": "Which targets answered; not sent with `server.expose_targets: false`.",
     "x-embedding-usage": "Where the tokens are known from: `reported`, `counted` or `estimated`.",
+    "x-embedding-cache": "How many of the inputs needed nothing to be sent, of all; only where a cache is used.",
     "x-embedding-truncated": "Positions of inputs of which something was left out.",
     "x-ratelimit-limit-requests": "Requests a minute.",
     "x-ratelimit-limit-tokens": "Tokens a minute.",

@@ -17,6 +17,7 @@ _OF_ADMINS: Final = (401, 404, 429, 500, 503)
 _EMBEDDING_HEADERS: Final = (
     *("x-request-id", "openai-processing-ms", "server-timing"),
     *("x-embedding-space", "x-embedding-target", "x-embedding-usage", "x-embedding-truncated"),
+    "x-embedding-cache",
     *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
 )
 
@@ -107,6 +108,10 @@ def paths() -> Schema:
             "post": _admin("reload", "Read the routing file anew", "Reload")
             | {"responses": _answers("Reload", 200, 400)}
         },
+        "/admin/cache": {
+            "get": _admin("show_cache", "What the cache of all processes has done", "Cache"),
+            "delete": _admin("clear_cache", "Have every process forget what was kept", "Cleared"),
+        },
         "/admin/targets": {"get": _admin("list_targets", "How targets are doing in every process", "Replicas")},
         "/admin/targets/drain": {
             "post": _admin("drain_target", "Ask a target no more", "Replica", takes="TargetName")
@@ -145,12 +150,13 @@ def _body(schema: str) -> Schema:
 
 def _embed(takes: str, gives: str) -> dict[str, Any]:
     """Every way of asking takes the same headers, and fails alike."""
-    wishes = {
+    wishes: dict[str, tuple[str, Schema]] = {
         "x-request-id": ("An id for logs, of up to 128 letters, digits and `._:-`.", {"type": "string"}),
         "x-request-timeout-ms": (
             "Most milliseconds for this request; it may only shorten.",
             {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
         ),
+        "x-priority": ("`bulk` lowers it; `interactive` leaves it as it is.", {"enum": ["interactive", "bulk"]}),
         "x-embedding-require-space": ("Refuse vectors of any other space.", {"type": "string"}),
     }
     answer = _json("One vector for each input, in order.", gives) | {"headers": header_references(_EMBEDDING_HEADERS)}

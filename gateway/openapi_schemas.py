@@ -68,6 +68,8 @@ def schemas() -> Schema:
         "Reload": _answer({"object": {"const": "reload"}, "changes": _list(_CHANGE), "warnings": _list(_TEXT)}),
         "Replicas": _page(ref("Replica")),
         "Replica": _REPLICA,
+        "Cache": _CACHE,
+        "Cleared": _answer({"object": {"const": "cache"}, "cleared": {"const": True}}),
         "TargetName": _answer({"model": _TEXT, "target": _TEXT}) | {"additionalProperties": False},
         "Error": _error(),
         **_key_schemas(),
@@ -108,6 +110,14 @@ _ANY_INPUT: Final[Schema] = {"anyOf": [*_TEXTS["anyOf"], _TOKEN_IDS, _list(_TOKE
 
 _CHANGE: Final = _answer(
     {"path": _TEXT, "kind": {"enum": ["added", "removed", "changed"]}, "old": {}, "new": {}, "needs_restart": _BOOLEAN}
+)
+_CACHE: Final = _answer(
+    {
+        "object": {"const": "cache"},
+        "processes": _COUNT,
+        "memory": _answer(dict.fromkeys(("entries", "bytes", "limit", "evictions"), _COUNT)),
+        "models": _list(_answer({"model": _TEXT, "hits": _COUNT, "misses": _COUNT, "ratio": {"type": "number"}})),
+    }
 )
 _REPLICA: Final = _answer(
     {
@@ -219,6 +229,7 @@ def _key_schemas() -> Schema:
         "model_limits": {"type": "object", "additionalProperties": ref(RatesShape.__name__)},
         "budget": {"anyOf": [ref(BudgetShape.__name__), {"type": "null"}]},
         "priority": {"enum": ["interactive", "bulk"]},
+        "cache": {"type": "boolean"},
         "metadata": {"type": "object", "additionalProperties": _TEXT},
         **dict.fromkeys(("created", "expires", "revoked"), moment),
     }

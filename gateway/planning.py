@@ -46,6 +46,17 @@ class Plan:
     def _mean(self, vectors: Sequence[bytes], parts: Sequence[int], mean: Mean) -> bytes:
         return mean([vectors[part] for part in parts], [max(1, self.sizes[part] - self.overhead) for part in parts])
 
+    def only(self, positions: Sequence[int]) -> Plan:
+        """For these of `inputs` alone; of `uses` what is left of each."""
+        place = {position: at for at, position in enumerate(positions)}
+        return Plan(
+            [self.inputs[position] for position in positions],
+            [self.sizes[position] for position in positions],
+            [left for parts in self.uses if (left := [place[part] for part in parts if part in place])],
+            [self.origins[position] for position in positions],
+            self.overhead,
+        )
+
     @property
     def averages(self) -> list[int]:
         """The inputs of the request whose vectors are means."""

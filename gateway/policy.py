@@ -82,8 +82,8 @@ def refusal(attempts: Sequence[Attempt]) -> GatewayError:
         )
     if set(kinds) == {FaultKind.NO_SLOT}:
         return errors.Overloaded(
-            "The gateway is busy: no slot for this model became free in time. Try again shortly.",
-            headers=errors.retry_headers(1.0),
+            "The gateway is busy: no slot for this model is free in time. Try again shortly.",
+            headers=errors.retry_headers(max(1.0, _shortest_wait(attempts) or 0.0)),
         )
     if not {FaultKind.OVERLOADED, FaultKind.THROTTLED, FaultKind.NO_SLOT}.isdisjoint(kinds):
         return errors.UpstreamUnavailable(

@@ -1,13 +1,18 @@
-"""Uvicorn's HTTP protocol, whose own refusals wear the envelope too, and whose headers have a limit."""
+"""Uvicorn's HTTP protocol, whose own refusals wear the envelope too, whose headers have a limit, and which tells when a
+client hangs up.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.answers import error_body
+from gateway.connection import CONNECTION, Connection
 from gateway.errors import GatewayError, HeadersTooLarge, InvalidRequest
 
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -18,10 +23,34 @@ class EnvelopeProtocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _refused = False
+    _cycle: RequestResponseCycle | None = None
+    """The one that is being answered; uvicorn's own `cycle` is the last that was read, behind which others may wait."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        self._connection = Connection()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._cycle is not None:
+            self._cycle.disconnected = True
+        self.pipeline.clear()
+        super().connection_lost(exc)
+        self._connection.hang_up()
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
+        self.scope[CONNECTION] = self._connection  # type: ignore[typeddict-unknown-key]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._cycle = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_message_complete(self) -> None:
+        """A large body stops the reading, without which nobody would notice that the client hangs up."""
+        super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.allowances import Priority
 from gateway.policy import Attempt
 from gateway.store import Usage
 
@@ -21,6 +22,7 @@ class Record:
     key: str | None = None
     model: str | None = None
     items: int | None = None
+    lane: Priority | None = None
     tokens: int | None = None
     targets: Sequence[str] = ()
     attempts: Sequence[Attempt] = ()
@@ -43,6 +45,10 @@ class Record:
         finally:
             self.timings[step] = self.timings.get(step, 0.0) + self.clock() - begun
 
+    def waited(self, seconds: float) -> None:
+        """Of several calls that wait at the same time the longest is told."""
+        self.timings["queue"] = max(seconds, self.timings.get("queue", 0.0))
+
     @property
     def elapsed(self) -> float:
         return self.clock() - self.started
@@ -63,6 +69,7 @@ class Record:
             "key": self.key,
             "model": self.model,
             "items": self.items,
+            "lane": self.lane,
             "tokens": self.tokens,
             "targets": list(self.targets),
             "failed": [_told(attempt) for attempt in self.attempts],

@@ -8,9 +8,10 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gateway import keys
+from gateway import cache_state, keys
 from gateway.allowances import NANOS, Budget, Rates
 from gateway.auth import KeyRecord
+from gateway.cache_state import CacheStatistics, Sums
 from gateway.store import Usage, UsageKey, UsageQuery
 
 COLUMNS: Final = (
@@ -73,6 +74,21 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
+def cache_object(processes: Sequence[CacheStatistics]) -> dict[str, Any]:
+    """The sums of the processes that run, each counted since it started; `limit` and `bytes` are of their memory."""
+    whole = cache_state.sum_of(processes)
+    sizes = {name: getattr(whole, name) for name in ("entries", "bytes", "limit", "evictions")}
+    return {"object": "cache", "processes": len(processes), "memory": sizes, "models": cache_rows(whole.models)}
+
+
+def cache_rows(sums: Sums) -> list[dict[str, Any]]:
+    """`ratio` is the part of what was looked up that was there."""
+    return [
+        {"model": model, "hits": hits, "misses": misses, "ratio": round(hits / max(1, hits + misses), 4)}
+        for model, (hits, misses) in sums.items()
+    ]
+
+
 def key_object(record: KeyRecord, now: float) -> dict[str, Any]:
     """A key without the key; times are seconds since the epoch."""
     return {
@@ -86,6 +102,7 @@ def key_object(record: KeyRecord, now: float) -> dict[str, Any]:
         "model_limits": {pattern: rates_object(rates) for pattern, rates in record.model_rates.items()},
         "budget": budget_object(record.budget),
         "priority": record.priority,
+        "cache": record.cache,
         "metadata": dict(record.metadata),
         "created": record.created or None,
         "expires": record.expires,

@@ -32,6 +32,8 @@ class Load:
     running: int
     slots: int
     batch_size: int | None = None
+    waiting_bulk: int = 0
+    """How many of those that wait are in the bulk lane."""
 
 
 class Backend(Protocol):
@@ -102,6 +104,10 @@ class Route:
     owned: frozenset[str] = frozenset()
     rates: Rates = Rates()
     """What all callers together may ask of it."""
+    cache: bool = True
+    """Whether its vectors are kept, where there is a cache."""
+    made_by: str = ""
+    """What else than its space its configuration says that decides its vectors."""
     canary: Reaction = "report"
     hedge: bool = False
     """Whether a small job that takes long is sent to a second target, too."""

@@ -82,9 +82,23 @@ class AuthShape(Shape):
     """Identity providers whose bearer tokens are taken."""
 
 
+class CacheShape(Shape):
+    memory: Size = 256 * 2**20
+    """Most memory for it in each worker; the longest unused goes first."""
+    redis: bool | None = None
+    """Whether replicas share it through the Redis of the state [where the state is in one]."""
+    ttl: Duration = 30 * 86400.0
+    """How long a vector is kept."""
+    scope: Literal["shared", "key"] = "shared"
+    """`shared`: a key finds what others have had embedded, and so can tell that someone embedded a text; `key`: only
+    what was embedded for itself."""
+
+
 class FileShape(Shape):
     server: ServerShape = ServerShape()
     state: StateShape = StateShape()
+    cache: CacheShape | None = None
+    """Where vectors are kept, so that no text is embedded twice; without this section they are not."""
     auth: AuthShape = AuthShape()
     teams: dict[PlainName, TeamShape] = {}
     """Keys that share limits and a budget, by name."""

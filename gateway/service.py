@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from gateway import admission, balance, contract, planning, policy, usage
+from gateway import admission, balance, contract, lanes, planning, policy, slots, usage
+from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
-from gateway.books import Books
-from gateway.delivery import Job
+from gateway.books import Books, Entry
+from gateway.delivery import Delivery, Job
 from gateway.dimensions import Length
 from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
@@ -19,11 +21,16 @@ from gateway.planning import Plan
 from gateway.policy import Attempt
 from gateway.record import Record
 from gateway.routing import Route, Routes
+from gateway.shelf import Shelf
+from gateway.supply import Supply, Want
 from gateway.tokens import Counter
 from gateway.wire import EmbeddingsRequest
 from providers.base import Embeddings, Fault, InputType
 
 _T = TypeVar("_T")
+
+CACHE: Final = "cache"
+"""What answered where no target was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class Gateway:
     dispatcher: Dispatcher
     books: Books
     random: Callable[[], float]
+    supply: Supply | None = None
+    """Without one there is no cache."""
 
     async def embed(self, request: EmbeddingsRequest, caller: Caller, deadline: float, record: Record) -> Result:
         """N inputs in, N right vectors out; anything else is a GatewayError.
@@ -43,6 +52,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
             role = route.role(input_type)
@@ -51,20 +61,25 @@ class Gateway:
             with record.timing("tokens"):
                 admitted = await _in_time(admission.admit(request.inputs, role, route, counter), deadline)
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
+            cache = None if self.supply is None else self.supply.cache
+            shelf = Shelf.of(cache, request, caller, route, role, length, plan)
+            with record.timing("cache") if shelf.looks_up else nullcontext():
+                await shelf.look_up(length.upstream, route.alias)
             with record.timing("limits"):
-                await _in_time(entry.reserve(plan, deadline), deadline)
-            with record.timing("upstream"):
-                job = _job(request, route, role, plan, length)
-                now = self.dispatcher.clock()
-                targets = balance.in_order(route.targets, len(plan.inputs), now, self.random)
-                delivery = await self.dispatcher.run(job, targets, deadline)
+                await _in_time(entry.reserve(shelf.misses, deadline), deadline)
+            shelf.check()
+            with record.timing("upstream"), slots.noting(record.waited):
+                job = _job(request, route, role, shelf.misses, length, record.lane)
+                delivery = await self._bring(shelf, job, route, entry, deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
-            if delivery.complete is None:
-                await entry.charge(None, plan, delivery)
+            entry.saved = shelf.saved
+            found = shelf.vectors(delivery)
+            if found is None:
+                await entry.charge(None, shelf.misses, delivery)
                 raise policy.refusal(delivery.attempts)
-            await entry.charge(delivery.tokens, plan, delivery)
-            vectors = _merged(delivery.complete, plan, length)
-            tokens, source = await usage.total(delivery.tokens, plan, route, counter)
+            await entry.charge(delivery.tokens, shelf.misses, delivery)
+            vectors = _merged(found, plan, length)
+            tokens, source = shelf.with_kept(*await usage.total(delivery.tokens, shelf.sent, route, counter))
         record.tokens = tokens
         return Result(
             model=request.model,
@@ -72,9 +87,24 @@ class Gateway:
             tokens=tokens,
             usage_source=source,
             space=route.space,
-            targets=delivery.targets,
+            targets=delivery.targets or [CACHE],
             cut_items=admitted.cut_items,
+            cached=shelf.cached,
         )
+
+    async def _bring(self, shelf: Shelf, job: Job, route: Route, entry: Entry, deadline: float) -> Delivery:
+        """What is missing; what another request has had sent meanwhile is put on the shelf."""
+        if not shelf.missing:
+            return Delivery([])
+        now = self.dispatcher.clock()
+        targets = balance.in_order(route.targets, len(shelf.missing), now, self.random)
+        if self.supply is None or shelf.cache is None:
+            return await self.dispatcher.run(job, targets, deadline)
+        counted = usage.of_counts(route, self.counters[route.tokenizer])
+        want = Want(job, shelf.wanted, targets, deadline, lambda: entry.counts(job.plan), counted)
+        delivery, others = await self.supply.bring(want, joins=shelf.looks_up)
+        shelf.add(others)
+        return delivery
 
     def target_states(self) -> list[tuple[str, str, str]]:
         """Each target's route and name, and the state that it is in."""
@@ -92,7 +122,9 @@ async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 
 
-def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length) -> Job:
+def _job(
+    request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length, lane: Priority
+) -> Job:
     return Job(
         plan=plan,
         dimensions=length.upstream,
@@ -101,6 +133,7 @@ def _job(request: EmbeddingsRequest, route: Route, role: InputType | None, plan:
         input_type=role,
         user=request.user,
         extra=request.extra,
+        lane=lane,
         alias=route.alias,
         hedge=route.hedge,
     )

@@ -1,4 +1,4 @@
-"""The process around the application: its socket, its workers, and how it stops. The only uvicorn."""
+"""The process around the application: its socket, its workers, and how it stops."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
 
-from gateway import build, logs
+from gateway import build, logs, memory
+from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
 from gateway.crew import Address, Link, Parent
@@ -73,16 +73,17 @@ def serve(config: Config, provision: Provision, listener: socket.socket, announc
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to hear it
+    announcement = Announcement(announce)
     if config.server.workers > 1:
         _try_out(config)  # what the workers cannot build is said once, and here
         parent = Parent(provision.file, config, provision.contents, _try_out_anew)
-        announce()
         in_worker = functools.partial(_in_worker, provision.file, parent.address)
-        _Workers(_settings(config, in_worker), listener, parent).run()
-        return
-    application = _application(config, provision)
-    announce()
-    uvicorn.Server(_settings(config, lambda: application)).run(sockets=[listener])
+        _Workers(_settings(config, in_worker), listener, announcement, parent).run()
+    else:
+        application = _application(config, provision)
+        AnnouncedServer(_settings(config, lambda: application), announcement).run(sockets=[listener])
+    if announcement.exit is not None:
+        raise announcement.exit
 
 
 def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
@@ -103,6 +104,7 @@ def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
 
 
 def _application(config: Config, provision: Provision) -> ASGIApp:
+    memory.keep_large_blocks()
     house = build.house(config, provision)
     return build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
 
@@ -114,11 +116,13 @@ def _until_stopped(house: House, config: Config, told: Callable[[], AbstractCont
         yield
 
 
-class _Workers(Multiprocess):
+class _Workers(AnnouncedWorkers):
     """On SIGHUP uvicorn's own would replace its workers; these stay, and change their configuration."""
 
-    def __init__(self, settings: uvicorn.Config, listener: socket.socket, parent: Parent) -> None:
-        super().__init__(settings, [listener])
+    def __init__(
+        self, settings: uvicorn.Config, listener: socket.socket, announcement: Announcement, parent: Parent
+    ) -> None:
+        super().__init__(settings, listener, announcement)
         self._parent = parent
 
     def handle_hup(self) -> None:
@@ -138,6 +142,7 @@ def _try_out_anew(config: Config) -> None:
 
 def _in_worker(file: Source, address: Address) -> ASGIApp:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to hear
+    memory.keep_large_blocks()
     link = Link(address)
     try:
         config = file.read(link.contents)
@@ -174,7 +179,7 @@ def hanging_up(reloader: Reloader) -> Iterator[None]:
 
 @contextmanager
 def draining(running: Running, seconds: float) -> Iterator[None]:
-    """SIGTERM first turns readiness off, and lets what runs finish for up to `seconds`; then the server stops.
+    """SIGTERM first turns readiness off; for up to `seconds` what runs finishes, and balancers are told. Then it stops.
 
     The listening socket stays open meanwhile: a balancer that has not noticed yet is still answered.
     """
@@ -183,14 +188,14 @@ def draining(running: Running, seconds: float) -> Iterator[None]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def finish(signum: int) -> None:
-        await running.until_idle(seconds)
+        await running.until_left(seconds)
         if callable(stop):
             stop(signum, None)
 
     def begin(signum: int) -> None:
         if running.draining:
             return
-        running.draining = True
+        running.drain(loop.time())
         tasks.add(loop.create_task(finish(signum)))
 
     def on_signal(signum: int, frame: FrameType | None) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from gateway.allowances import Priority
+from gateway.cache_control import EVERYTHING, CacheControl
 from gateway.errors import InvalidRequest, SpaceMismatch
 from gateway.inputs import kind, parse_input, quoted
 from providers import codec
@@ -39,6 +41,9 @@ class EmbeddingsRequest:
     input_type: InputType | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     require_space: str | None = None
+    cache_control: CacheControl = EVERYTHING
+    priority: Priority | None = None
+    """The lane that it wishes for."""
 
     def check_space(self, space: str) -> None:
         """Refuses a route of another space than the client insists on."""
@@ -50,7 +55,13 @@ class EmbeddingsRequest:
 
 
 def parse_request(
-    body: bytes, *, path_model: str | None = None, require_space: str | None = None, texts_only: bool = False
+    body: bytes,
+    *,
+    path_model: str | None = None,
+    require_space: str | None = None,
+    cache_control: CacheControl = EVERYTHING,
+    priority: Priority | None = None,
+    texts_only: bool = False,
 ) -> EmbeddingsRequest:
     """Reads a body; `path_model` is the model that the URL names, which then wins over the body's.
 
@@ -70,6 +81,8 @@ def parse_request(
         input_type=_choice(payload, "input_type", INPUT_TYPES),
         extra=_extra(payload),
         require_space=require_space,
+        cache_control=cache_control,
+        priority=priority,
     )
 
 

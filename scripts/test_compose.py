@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -117,6 +118,15 @@ def many(key: str, count: int, retries: int = 3) -> tuple[int, int, int]:
     return outcomes.count("answered"), outcomes.count("refused"), outcomes.count("failed")
 
 
+def until_stopped(key: str, stopped: threading.Event) -> tuple[int, int]:
+    """How many calls, none of them tried twice, were answered until then, and how many were not."""
+    answered = lost = 0
+    while not stopped.is_set():
+        right, refused, failed = many(key, 32, retries=0)
+        answered, lost = answered + right, lost + refused + failed
+    return answered, lost
+
+
 def check(what: str, right: bool) -> None:
     say(f"{'ok  ' if right else 'FAIL'} {what}")
     if not right:
@@ -157,6 +167,16 @@ def main() -> int:
             check("400 calls are answered all the same", load.result() == (400, 0, 0))
         compose("up", "--detach", "--no-recreate", "--scale", f"gateway={REPLICAS}", show=True)
         wait("the third replica is back", lambda: sum(map(healthy, containers("gateway"))) == REPLICAS)
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            load = pool.submit(until_stopped, key, stopped := threading.Event())
+            for replica in containers("gateway"):
+                docker("restart", "--time", "30", replica)
+                wait("a replica is restarted", lambda: sum(map(healthy, containers("gateway"))) == REPLICAS)
+                time.sleep(3)  # until the balancer has noticed it, too
+            stopped.set()
+            answered, lost = load.result()
+        check(f"a rolling restart loses none of {answered} calls", lost == 0)
 
         check("200 calls let every replica know the key", many(key, 200) == (200, 0, 0))
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,7 +35,7 @@ class GatewayProcess:
     """Serves the models of a YAML text from entering to leaving; leaving checks that it complained of nothing.
 
     `server` and `access` are further lines of the sections `server` and `auth`, `keys` further items of `auth.keys`,
-    `sections` whole other sections.
+    `sections` whole other sections; `python` starts Python.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class GatewayProcess:
         arguments: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
         may_complain: bool = False,
+        python: Sequence[str] = PYTHON,
     ) -> None:
+        self._python = python
         self.folder = folder
         self._may_complain = may_complain
         self._arguments = arguments
@@ -69,7 +71,7 @@ class GatewayProcess:
         self._errors = (self.folder / "gateway.log").open("w+")
         inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         self._process = subprocess.Popen(
-            [*PYTHON, "-m", "gateway", "serve", "--config", str(self.config), *self._arguments],
+            [*self._python, "-m", "gateway", "serve", "--config", str(self.config), *self._arguments],
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,

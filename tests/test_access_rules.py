@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from gateway.allowances import Budget, Rates, Team
-from gateway.config import Config, ConfigError
+from gateway.config import CacheConfig, Config, ConfigError
 from gateway.loading import load
 
 MODELS = "models: {m: {targets: [{provider: static, path: wordllama}]}}\n"
@@ -101,3 +101,36 @@ def test_two_admin_keys(tmp_path: pathlib.Path) -> None:
     message = "stands beside `admin_key`; give one of them"
 
     assert [("auth.admin_key_file", message)] == problems(tmp_path, "auth: {admin_key: a, admin_key_file: admin.txt}")
+
+
+REDIS = "state: {url: 'redis://127.0.0.1'}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("cache: {}", CacheConfig(256 * 2**20, False, 30 * 86400.0, "shared")),
+        (f"{REDIS}\ncache: {{memory: 1MiB, ttl: 1h, scope: key}}", CacheConfig(2**20, True, 3600.0, "key")),
+        (f"{REDIS}\ncache: {{redis: false}}", CacheConfig(256 * 2**20, False, 30 * 86400.0, "shared")),
+    ],
+)
+def test_cache(tmp_path: pathlib.Path, text: str, expected: CacheConfig | None) -> None:
+    """Without the section there is no cache; with it, it is shared through Redis where the state is in one."""
+
+    assert expected == loaded(tmp_path, text).cache
+
+
+def test_cache_without_redis(tmp_path: pathlib.Path) -> None:
+    """A cache in Redis needs the state to be there."""
+    expected = [("cache.redis", "needs the state to be in Redis (`state.url`)")]
+
+    assert expected == problems(tmp_path, "cache: {redis: true}")
+
+
+def test_key_without_the_cache(tmp_path: pathlib.Path) -> None:
+    """A key of the file may be kept out of the cache."""
+    key = f"{{name: ci, sha256: '{HASH}', cache: false}}"
+    (record,) = loaded(tmp_path, f"auth: {{keys: [{key}]}}").keys
+
+    assert not record.cache

@@ -115,6 +115,7 @@ def test_create_answers(admin: httpx.Client) -> None:
         "model_limits": {"sm*": {"tpm": 7}},
         "budget": {"usd": 0.5, "per": "week"},
         "priority": "bulk",
+        "cache": False,
         "metadata": {"owner": "me"},
     }
     answer = admin.post("/admin/keys", json={"name": "answers", "expires": "2099-01-31", **wish})
@@ -431,7 +432,7 @@ MISTAKES: list[tuple[str, str, Any, tuple[int, str, str | None, str | None], str
     ("GET", "/admin/usage?to=2026-13-01", None, BAD, "`to` must be a day like 2026-11-21."),
     ("GET", "/admin/usage?from=20261121", None, BAD, "`from` must be a day like 2026-11-21."),
     ("GET", "/admin/nothing", None, MISSING, "There is nothing at `GET /admin/nothing`."),
-    ("GET", "/admin/targets/", None, MISSING, "There is nothing at `GET /admin/targets/`."),
+    ("GET", "/admin/nothing/", None, MISSING, "There is nothing at `GET /admin/nothing/`."),
 ]
 
 

@@ -23,17 +23,27 @@ GATEWAY_ORDER = [
         "cutting",
         "together",
         "logs",
+        "cache_control",
+        "flights",
         "breaker",
         "extra_load",
         "latency",
         "canary",
+        "allowances",
+        "connection",
+        "announcement",
+        "exchange_faults",
+        "trust",
+        "memory",
     },
-    {"addresses", "signatures", "policy"},
+    {"addresses", "signatures", "policy", "destination", "compression"},
     {"health"},
-    {"inputs", "dimensions", "credential_shape", "failures"},
-    {"wire"},
-    {"answers", "model_shape", "allowances"},
-    {"access_shape", "identity_shape"},
+    {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
+    {"wire", "channel"},
+    {"answers", "model_shape", "ways"},
+    {"cache_entry"},
+    {"cache_memory"},
+    {"access_shape", "identity_shape", "pool"},
     {"schema"},
     {"auth"},
     {"claims", "minted"},
@@ -52,19 +62,20 @@ GATEWAY_ORDER = [
     {"gates"},
     {"store"},
     {"store.grants", "store.memory", "store.outage", "store.redis_address", "store.sqlite_file"},
-    {"metrics", "store.sqlite_values"},
+    {"metrics", "cache_state", "store.sqlite_values"},
     {"store.embedded", "store.redis_client", "limits", "spaces"},
     {"store.redis_link"},
-    {"store.redis"},
+    {"store.redis", "store.redis_cache"},
     {"vocabulary"},
     {"tokens", "token_ids"},
     {"sizes", "parts"},
-    {"admission", "planning", "contract", "slots", "balance"},
-    {"record", "upstream", "retry", "halving", "delivery", "golden"},
+    {"admission", "planning", "contract", "lanes", "balance"},
+    {"record", "upstream", "retry", "halving", "delivery", "golden", "slots"},
     {"credentials", "line", "statistics", "calls", "hedging"},
     {"backends", "batcher", "dispatch", "pinning", "trials"},
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets", "replicas"},
-    {"keys", "books", "space_report"},
+    {"cache"},
+    {"keys", "books", "space_report", "supply", "shelf"},
     {"service", "reports", "minting", "oidc"},
     {"authentication", "canaries"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
@@ -94,7 +105,10 @@ GATEWAY_ORDER = [
     {"build"},
     {"welcome", "serving"},
     {"commands", "commands.common", "commands.granting"},
-    {"commands.keys", "commands.probe", "commands.space", "commands.usage", "commands.importing"},
+    {
+        *("commands.cache", "commands.importing", "commands.keys", "commands.probe", "commands.space"),
+        "commands.usage",
+    },
     {"cli"},
     {"__main__"},
 ]
@@ -116,16 +130,18 @@ PROVIDERS_ORDER = [
 # Who may import what does not come with Python.
 DOORS = {
     "botocore": {"providers.aws_signature"},
+    "certifi": {"gateway.trust"},
     "click": {
         "gateway.cli",
         *(
             f"gateway.commands.{room}"
-            for room in ("common", "granting", "importing", "keys", "probe", "space", "usage")
+            for room in ("cache", "common", "granting", "importing", "keys", "probe", "space", "usage")
         ),
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
-    "httpx": {"gateway.upstream"},
+    "httptools": {"gateway.answer_bytes"},
+    "idna": {"gateway.destination"},
     "jinja2": {"gateway.console.rendering"},
     "jwt": {"gateway.signatures", "providers.token_grants"},
     "numpy": {
@@ -166,15 +182,17 @@ DOORS = {
     },
     "torch": {"providers.local.sentence_transformers"},
     "transformers": {"providers.local.sentence_transformers"},
-    "uvicorn": {"gateway.serving", "gateway.protocol"},
+    "uvicorn": {"gateway.announcement", "gateway.serving", "gateway.protocol"},
     "yaml": {"gateway.document"},
 }
 PURE = {
     f"gateway.{room}"
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
-        *("routing", "planning", "contract", "policy"),
+        *("routing", "planning", "contract", "policy", "lanes"),
+        *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
+        *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}

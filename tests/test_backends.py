@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from gateway.allowances import Priority
 from gateway.backends import INLINE_BYTES, Local, Remote
 from gateway.credentials import Credentials
 from gateway.routing import Load
@@ -145,7 +146,8 @@ async def test_no_slot() -> None:
     upstream.open.set()
     await running
 
-    assert (Fault(FaultKind.NO_SLOT, "no slot became free in time"), 1) == (outcome, len(upstream.sent))
+    assert isinstance(outcome, Fault)
+    assert (FaultKind.NO_SLOT, "no slot becomes free in time", 1) == (outcome.kind, outcome.message, len(upstream.sent))
 
 
 @pytest.mark.parametrize(("waited", "expected"), [(29.0, FaultKind.TIMEOUT), (31.0, FaultKind.NO_SLOT)])
@@ -179,6 +181,21 @@ async def test_load() -> None:
     await asyncio.gather(*running)
 
     assert (Load(waiting=3, running=2, slots=2), Load(waiting=0, running=0, slots=2)) == (load, backend.load)
+
+
+async def test_lane() -> None:
+    """A call waits in its lane."""
+    upstream = FakeUpstream(response(200, RIGHT))
+    upstream.open.clear()
+    backend = remote(upstream, max_concurrency=1)
+    lanes: list[Priority] = ["interactive", "interactive", "bulk"]
+    running = [asyncio.create_task(backend.embed(CALL, soon(), lane)) for lane in lanes]
+    await settle()
+    load = backend.load
+    upstream.open.set()
+    await asyncio.gather(*running)
+
+    assert Load(waiting=2, running=1, slots=1, waiting_bulk=1) == load
 
 
 async def test_hanging_up_frees_the_slot() -> None:
@@ -362,8 +379,10 @@ async def test_engine_without_a_slot() -> None:
     engine.may.set()
     await running
 
-    assert (Fault(FaultKind.NO_SLOT, "no slot became free in time"), Load(0, 1, 1), 1) == (
-        outcome,
+    assert isinstance(outcome, Fault)
+    assert (FaultKind.NO_SLOT, "no slot becomes free in time", Load(0, 1, 1), 1) == (
+        outcome.kind,
+        outcome.message,
         load,
         len(engine.threads),
     )

@@ -195,7 +195,7 @@ async def test_load() -> None:
     await thread.run()
     await asked
 
-    assert (Load(3, 2, QUEUE_TEXTS, 2), Load(0, 0, QUEUE_TEXTS, 2)) == (during, batcher.load)
+    assert (Load(3, 2, 2 * QUEUE_TEXTS, 2), Load(0, 0, 2 * QUEUE_TEXTS, 2)) == (during, batcher.load)
 
 
 async def test_queue_is_bounded() -> None:
@@ -247,7 +247,68 @@ async def test_not_reached() -> None:
     await thread.run()
     await first
 
-    assert (NOT_REACHED, [["first"]], 0) == (outcome, model.passes, batcher.load.waiting)
+    assert isinstance(outcome, Fault)
+    assert (NOT_REACHED.message, [["first"]], 0) == (outcome.message, model.passes, batcher.load.waiting)
+
+
+async def test_not_in_time() -> None:
+    """A call that by the pace of late would not be finished in time is refused at once; what waits tells the pace."""
+    model, thread = Model(), Stepwise()
+    batcher = Batcher(model.transformer(forward_texts=1), thread)
+    first = asyncio.create_task(batcher.embed(call("100 words"), soon()))
+    await settle()
+    loop = asyncio.get_running_loop()
+    time, elapsed = loop.time, 10.0
+    loop.time = lambda: time() + elapsed  # type: ignore[method-assign]
+    try:
+        await thread.run()  # a tenth of a second each token
+        asked = [asyncio.create_task(batcher.embed(call("100 words"), soon())) for _ in range(2)]
+        await settle()
+        refused = await batcher.embed(call("100 words"), loop.time() + 15)
+        taken = asyncio.create_task(batcher.embed(call("100 words"), loop.time() + 25))
+        await settle()
+        waiting = batcher.load.waiting
+        await thread.run()
+    finally:
+        loop.time = time  # type: ignore[method-assign]
+    await asyncio.gather(first, taken, *asked)
+
+    assert isinstance(refused, Fault)
+    assert (NOT_REACHED.message, 2) == (refused.message, waiting)
+    assert pytest.approx(20.0, abs=0.5) == refused.retry_after
+
+
+async def test_interactive_passes_first() -> None:
+    """Each pass is of one lane; interactive texts go first, and each fifth pass is bulk's while both wait."""
+    model, thread = Model(), Stepwise()
+    batcher = Batcher(model.transformer(forward_texts=1), thread)
+    asked = [asyncio.create_task(batcher.embed(call(*(f"b{place}" for place in range(3))), soon(), "bulk"))]
+    await settle()
+    asked += [asyncio.create_task(batcher.embed(call(f"i{place}"), soon())) for place in range(6)]
+    await settle()
+    load = batcher.load
+    await thread.run()
+    await asyncio.gather(*asked)
+
+    assert (8, 2) == (load.waiting, load.waiting_bulk)
+    assert ["b", "i", "i", "i", "i", "b", "i", "i", "b"] == [texts[0][0] for texts in model.passes]
+
+
+async def test_bulk_fills_its_own_queue() -> None:
+    """A queue that is full of bulk texts still takes interactive ones."""
+    thread = Stepwise()
+    batcher = Batcher(Model().transformer(), thread)
+    bulk = []
+    for size in (1, QUEUE_TEXTS):
+        bulk.append(asyncio.create_task(batcher.embed(call(*["a"] * size), soon(), "bulk")))
+        await settle()
+    refused = await batcher.embed(call("b"), soon(), "bulk")
+    taken = asyncio.create_task(batcher.embed(call("c"), soon()))
+    await settle()
+    await thread.run()
+    await asyncio.gather(*bulk)
+
+    assert (FULL, right("c")) == (refused, await taken)
 
 
 async def test_not_finished() -> None:
@@ -376,4 +437,4 @@ async def test_any_order(happened: list[tuple[str, Any]], spoil: str, forward_te
     for one in model.passes:
         assert len(one) <= forward_texts
         assert len(one) == 1 or max(map(tokens, one)) * len(one) <= FORWARD_TOKENS
-    assert Load(0, 0, QUEUE_TEXTS, forward_texts) == batcher.load
+    assert Load(0, 0, 2 * QUEUE_TEXTS, forward_texts) == batcher.load

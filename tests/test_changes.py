@@ -48,6 +48,14 @@ def config(folder: pathlib.Path, text: str = TEXT) -> Config:
         ("auth:", "server: {timeout: 5s}\nauth:", ["server.timeout: 120.0 → 5.0"]),
         ("auth:", "server: {port: 1}\nauth:", ["server.port: 8080 → 1 (restart needed)"]),
         ("auth:", "state: {on_state_loss: deny}\nauth:", ["state.on_loss: allow → deny (restart needed)"]),
+        (
+            "auth:",
+            "cache: {ttl: 1h}\nauth:",
+            [
+                "cache: nothing → {'memory': 268435456, 'redis': False, 'ttl': 3600.0, 'scope': 'shared'} "
+                "(restart needed)"
+            ],
+        ),
     ],
 )
 def test_between(tmp_path: pathlib.Path, old: str, new: str, expected: list[str]) -> None:

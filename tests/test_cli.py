@@ -81,6 +81,7 @@ def test_commands() -> None:
         "space",
         *(f"space {name}" for name in ("list", "show", "accept")),
         "usage",
+        *("cache", "cache stats", "cache clear"),
         "import",
         "import litellm",
     ]
@@ -431,11 +432,26 @@ def test_list_as_json() -> None:
 
 def test_create_with_limits() -> None:
     """Limits and a budget are given as options."""
-    make_key("app", "--rpm", "5", "--tpm", "7", "--shadow", "--budget-usd", "0.5", "--per", "day", "--priority", "bulk")
+    make_key(
+        "app",
+        "--rpm",
+        "5",
+        "--tpm",
+        "7",
+        "--shadow",
+        "--budget-usd",
+        "0.5",
+        "--per",
+        "day",
+        "--priority",
+        "bulk",
+        "--no-cache",
+    )
     (row,) = listed()
 
     assert {"rpm": 5, "tpm": 7, "concurrent": None, "shadow": True} == row["limits"]
     assert ({"usd": 0.5, "tokens": None, "per": "day", "soft": 0.8}, "bulk") == (row["budget"], row["priority"])
+    assert row["cache"] is False
 
 
 @pytest.mark.parametrize(("alone", "needs"), [("--shadow", "--rpm"), ("--per day", "`usd`, `tokens`")])

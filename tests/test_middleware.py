@@ -15,8 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.connection import CONNECTION, Connection
 from gateway.errors import UnknownPath
-from gateway.middleware import RECORD, RequestFrame, Running, error_response
+from gateway.middleware import RECORD, TOLD, WATCHED_SECONDS, RequestFrame, Running, error_response
 from tests.fakes.clock import settle
 
 GUARD = 5.0
@@ -77,12 +78,14 @@ class Exchange:
     path: str = "/v1/embeddings"
     running: Running = field(default_factory=Running)
     sent: list[Message] = field(default_factory=list)
+    client: Connection = field(default_factory=Connection)
 
     async def __call__(self) -> Exchange:
         scope = {
             "type": "http",
             "method": "POST",
             "path": self.path,
+            CONNECTION: self.client,
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()],
         }
         await RequestFrame(self.app, self.running)(scope, self._receive, self._send)
@@ -255,6 +258,21 @@ async def test_stopping() -> None:
     )
 
 
+async def test_client_that_hung_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Work that ends because the client has gone is no answer, no error, and a 499 in the log."""
+    client = Connection()
+    exchange = Exchange(hanging)
+    exchange.client = client
+    task = asyncio.create_task(exchange())
+    await settle()
+    client.gone = True
+    task.cancel()
+    await task
+
+    assert [] == exchange.sent
+    assert [(499, None)] == [(line["status"], line.get("error")) for line in log_lines(caplog)]
+
+
 async def test_stopping_late() -> None:
     """A request that the server gives up gets no second answer."""
     exchange = await cancelled(Exchange(hanging_late))
@@ -333,7 +351,7 @@ async def test_path_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
 
 async def is_idle(running: Running) -> bool:
     """Whether waiting until nothing runs needs no waiting."""
-    waiting = asyncio.create_task(running.until_idle(3600))
+    waiting = asyncio.create_task(running.until_left(3600))
     await settle()
     idle = waiting.done()
     waiting.cancel()
@@ -363,11 +381,11 @@ async def test_idle(steps: str, expected: bool) -> None:
     assert expected == await is_idle(running)
 
 
-async def test_until_idle() -> None:
+async def test_until_left() -> None:
     """Waiting ends when the last one leaves."""
     running = Running()
     running.enter()
-    waiting = asyncio.create_task(running.until_idle(3600))
+    waiting = asyncio.create_task(running.until_left(3600))
     await settle()
     done_before = waiting.done()
     running.leave()
@@ -382,9 +400,25 @@ async def test_until_time_is_over() -> None:
     running = Running()
     running.enter()
     async with asyncio.timeout(GUARD):
-        await running.until_idle(0.01)
+        await running.until_left(0.01)
 
     assert not await is_idle(running)
+
+
+@pytest.mark.parametrize(("ago", "waits"), [(None, False), (WATCHED_SECONDS + 1, False), (WATCHED_SECONDS, True)])
+async def test_balancers_are_told(ago: float | None, waits: bool) -> None:
+    """Where readiness was asked for of late, an idle process stops when it has told four times that it drains."""
+    running = Running()
+    if ago is not None:
+        running.asked(100.0 - ago)
+    running.drain(100.0)
+    left = [await is_idle(running)]
+    for _ in range(TOLD):
+        running.asked(101.0)
+        left.append(await is_idle(running))
+
+    assert [not waits] * TOLD + [True] == left
+    assert running.draining
 
 
 @pytest.mark.parametrize("app", [fine, mistaken, mistaken_late, left_alone])

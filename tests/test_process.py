@@ -89,15 +89,24 @@ def test_stop_does_not_wait_for_ever(tmp_path: pathlib.Path) -> None:
     assert (503, "overloaded") == (left.status_code, left.json()["error"]["code"])
 
 
-def test_interrupt(tmp_path: pathlib.Path) -> None:
-    """Ctrl-C ends the process without a complaint."""
-    with GatewayProcess(tmp_path, LOCAL) as gateway:
-        with gateway.client() as http:
-            assert 200 == http.get("/health/live").status_code  # it is announced a moment before it serves
-        os.kill(gateway.pid, signal.SIGINT)
-        code = gateway.wait()
+@pytest.mark.parametrize("workers", [(), TWO], ids=["one", "two"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_right_away(tmp_path: pathlib.Path, number: signal.Signals, workers: tuple[str, ...]) -> None:
+    """Once announced the process minds its signals: it ends without a complaint, and promptly."""
+    with GatewayProcess(tmp_path, LOCAL, state=APART, arguments=workers) as gateway:
+        os.kill(gateway.pid, number)
+        code = gateway.wait(10)
 
-    assert code in (0, -signal.SIGINT)
+    assert code in (0, -number)
+
+
+@pytest.mark.parametrize("workers", [(), TWO], ids=["one", "two"])
+def test_announced_when_it_serves(tmp_path: pathlib.Path, workers: tuple[str, ...]) -> None:
+    """Once announced the process answers: it is asked a single time."""
+    with GatewayProcess(tmp_path, LOCAL, state=APART, arguments=workers) as gateway, gateway.client() as http:
+        status = http.get("/v1/models", timeout=5).status_code
+
+    assert 200 == status
 
 
 def test_workers(tmp_path: pathlib.Path) -> None:

@@ -140,6 +140,7 @@ def test_key_object() -> None:
         "model_limits": {"text-*": {"rpm": None, "tpm": None, "concurrent": 2, "shadow": False}},
         "budget": {"usd": 0.5, "tokens": 9, "per": "week", "soft": 0.8},
         "priority": "bulk",
+        "cache": True,
         "metadata": {"owner": "me"},
         "created": 1_800_000_000.0,
         "expires": 4_000_000_000.0,

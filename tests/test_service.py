@@ -11,6 +11,7 @@ from gateway import errors
 from gateway.answers import Result
 from gateway.auth import Caller
 from gateway.books import Books, unkept
+from gateway.cache import Cache
 from gateway.dimensions import Dimensions
 from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError
@@ -18,6 +19,7 @@ from gateway.record import Record
 from gateway.retry import Retry
 from gateway.routing import Route, Routes, Target
 from gateway.service import Gateway
+from gateway.supply import Supply
 from gateway.vocabulary import cl100k
 from gateway.wire import EmbeddingsRequest
 from providers import codec
@@ -51,6 +53,7 @@ class House:
         exact: bool = True,
         random: Random = lambda: 0.5,
         books: Books | None = None,
+        cache: Cache | None = None,
         **fields: Any,
     ) -> None:
         targets = fields.pop("targets", None) or [
@@ -61,12 +64,14 @@ class House:
         )
         self.time = FakeTime(now=FAR)
         self.record = Record("req_1", self.time.clock, self.time.now)
+        dispatcher = Dispatcher(Retry(self.time.clock, self.time.sleep, random), self.time.clock)
         self._gateway = Gateway(
             Routes([route]),
             {"letters": LetterCounter(exact=exact)},
-            Dispatcher(Retry(self.time.clock, self.time.sleep, random), self.time.clock),
+            dispatcher,
             books or unkept(self.time.clock),
             random,
+            None if cache is None else Supply(cache, dispatcher),
         )
 
     async def embed(self, inputs: Sequence[Input] = TEXTS, *, caller: Caller = ANYONE, **fields: Any) -> Result:

@@ -1,4 +1,4 @@
-"""Never more calls at once than there are slots, and nobody waits past a deadline."""
+"""Never more calls at once than there are slots; nobody waits past a deadline, nor in vain."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway import slots as slots_room
+from gateway.allowances import Priority
 from gateway.routing import Load
-from gateway.slots import Slots
+from gateway.slots import Slots, noting
+from providers.base import Fault, FaultKind
 from tests.fakes.clock import settle
 
+NONE = Fault(FaultKind.NO_SLOT, "no slot becomes free in time")
 GUARD = 5.0
 """Seconds after which a test that hangs fails."""
 
@@ -27,15 +31,16 @@ def now() -> float:
 class Call:
     """A task that takes a slot and keeps it until it is told to finish."""
 
-    def __init__(self, slots: Slots, deadline: float) -> None:
+    def __init__(self, slots: Slots, deadline: float, lane: Priority = "interactive") -> None:
         self.got: bool | None = None
+        self.refusal: Fault | None = None
         self._done = asyncio.Event()
-        self.task = asyncio.create_task(self._run(slots, deadline))
+        self.task = asyncio.create_task(self._run(slots, deadline, lane))
 
-    async def _run(self, slots: Slots, deadline: float) -> None:
-        async with slots.slot(deadline) as free:
-            self.got = free
-            if free:
+    async def _run(self, slots: Slots, deadline: float, lane: Priority) -> None:
+        async with slots.slot(deadline, lane) as self.refusal:
+            self.got = self.refusal is None
+            if self.got:
                 await self._done.wait()
 
     async def finish(self) -> None:
@@ -107,21 +112,22 @@ async def test_first_come_first_served() -> None:
 async def test_no_waiting_past_the_deadline(late: float) -> None:
     """When no slot is free and the deadline is over, there is none."""
     slots, calls = await occupied(1, 1)
-    async with asyncio.timeout(GUARD), slots.slot(now() - late) as free:
+    async with asyncio.timeout(GUARD), slots.slot(now() - late) as refusal:
         await all_finish(calls)
 
-    assert free is False
+    assert refusal is not None
+    assert (NONE.kind, NONE.message) == (refusal.kind, refusal.message)
 
 
 async def test_waiting_ends_at_the_deadline() -> None:
     """Waiting ends without a slot when the deadline comes."""
     slots, calls = await occupied(1, 1)
     deadline = now() + 0.01
-    async with asyncio.timeout(GUARD), slots.slot(deadline) as free:
+    async with asyncio.timeout(GUARD), slots.slot(deadline) as refusal:
         on_time = now() >= deadline
         await all_finish(calls)
 
-    assert (False, True) == (free, on_time)
+    assert (False, True) == (refusal is None, on_time)
 
 
 async def test_without_a_slot_nothing_runs() -> None:
@@ -197,3 +203,132 @@ async def test_time_out_inside() -> None:
     with pytest.raises(TimeoutError):
         async with slots.slot(never()):
             raise TimeoutError
+
+
+# ── two lanes ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_interactive_goes_first() -> None:
+    """Of those that wait, an interactive call goes before bulk calls that came earlier."""
+    slots, (first,) = await occupied(1, 1)
+    bulk = Call(slots, never(), "bulk")
+    await settle()
+    interactive = Call(slots, never())
+    await settle()
+    load = slots.load
+    await first.finish()
+    await settle()
+    got = (interactive.got, bulk.got)
+    await all_finish([interactive, bulk])
+
+    assert (Load(2, 1, 1, waiting_bulk=1), (True, None)) == (load, got)
+
+
+async def test_kept_for_interactive() -> None:
+    """However much bulk there is, an interactive call finds a slot."""
+    slots = Slots(5)
+    bulk = [Call(slots, never(), "bulk") for _ in range(9)]
+    await settle()
+    before = slots.load
+    interactive = Call(slots, never())
+    await settle()
+    got = interactive.got
+    await all_finish([interactive, *bulk])
+
+    assert (Load(5, 4, 5, waiting_bulk=5), True) == (before, got)
+
+
+# ── refused at once ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Slots:
+    """One slot, whose last call took so long, and which is taken."""
+    slots = Slots(1)
+    loop = asyncio.get_running_loop()
+    elapsed = 0.0
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + elapsed)
+    async with slots.slot(never()):
+        elapsed = seconds
+    return slots
+
+
+@pytest.mark.parametrize(("seconds", "answered"), [(15.0, False), (25.0, True)])
+async def test_in_vain(monkeypatch: pytest.MonkeyPatch, seconds: float, answered: bool) -> None:
+    """Who would get no answer in time, by what calls took of late, is refused at once and told how long to wait."""
+    slots = await slow(monkeypatch, 10.0)
+    running = Call(slots, never())
+    await settle()
+    asked = Call(slots, now() + seconds)
+    await settle()
+    got, refusal = asked.got, asked.refusal
+    await all_finish([running, asked])
+
+    assert (None if answered else False) == got
+    if not answered:
+        assert refusal is not None
+        assert NONE.message == refusal.message
+        assert pytest.approx(10.0, abs=0.1) == refusal.retry_after
+
+
+async def test_each_ahead_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The more wait already, the longer the wait."""
+    slots = await slow(monkeypatch, 10.0)
+    calls = [Call(slots, never()) for _ in range(4)]
+    await settle()
+    asked = Call(slots, now() + 45.0)
+    await settle()
+    got = asked.got
+    await all_finish(calls)
+
+    assert got is False
+
+
+async def test_no_free_slot_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow calls were, a free slot is given, so that the pace is measured anew."""
+    slots = await slow(monkeypatch, 1000.0)
+    async with slots.slot(now() + 0.5) as refusal:
+        pass
+
+    assert refusal is None
+
+
+async def test_a_halt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that do not come back tell the pace before they end."""
+    slots, calls = await occupied(2, 2)
+    loop = asyncio.get_running_loop()
+    later = loop.time() + 60
+    monkeypatch.setattr(loop, "time", lambda: later)
+    async with slots.slot(later + 30) as refusal:
+        pass
+    await all_finish(calls)
+
+    assert refusal is not None
+    assert NONE.message == refusal.message
+    assert pytest.approx(30.0, abs=0.1) == refusal.retry_after
+
+
+async def test_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that is full refuses at once, and the other one does not."""
+    monkeypatch.setattr(slots_room, "MOST_WAITING", 2)
+    slots, calls = await occupied(1, 3)
+    full = Call(slots, never())
+    other = Call(slots, never(), "bulk")
+    await settle()
+    got = (full.got, other.got)
+    await all_finish([*calls, other])
+
+    assert ((False, None), "too many calls wait for a slot already") == (got, full.refusal and full.refusal.message)
+
+
+async def test_waiting_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is told how long each call has waited; one that found a slot has not."""
+    noted: list[float] = []
+    with noting(noted.append):
+        _, (first, second) = await occupied(1, 2)
+        loop = asyncio.get_running_loop()
+        later = loop.time() + 7
+        monkeypatch.setattr(loop, "time", lambda: later)
+        await all_finish([first, second])
+
+    assert [pytest.approx(7.0, abs=0.1)] == noted

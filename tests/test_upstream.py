@@ -7,12 +7,12 @@ import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-import httpx
 import orjson
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.upstream import FAULTS, Upstream, Via
+from gateway.request_bytes import USER_AGENT
+from gateway.upstream import Upstream, Via
 from providers.base import Fault, FaultKind, Request, Response
 from tests.fakes import mishaps
 from tests.fakes.forward_proxy import ForwardProxy
@@ -84,6 +84,8 @@ async def test_request_as_it_is(upstream: Upstream, openai_upstream: FakeOpenAI)
             "content-type": "application/json",
             "authorization": f"Bearer {openai_upstream.api_key}",
             "x-team": "search",
+            "user-agent": USER_AGENT,
+            "accept-encoding": "identity",
             "content-length": str(len(arrived.raw)),
         },
     ) == (arrived.raw, arrived.headers)
@@ -400,100 +402,3 @@ async def test_environment_is_not_asked(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
     assert 200 == status_of(await send(upstream, request_to(openai_upstream)))
-
-
-# ── the table of faults ───────────────────────────────────────────────────────────────────────────────────────────
-
-CLIENT_ONLY = {httpx.HTTPStatusError, httpx.TooManyRedirects}
-"""Raised by httpx's client and its `raise_for_status`, none of which is used."""
-
-
-def concrete(error: type[Exception]) -> set[type[Exception]]:
-    below = error.__subclasses__()
-    return set().union(*map(concrete, below)) if below else {error}
-
-
-RAISED = sorted(
-    (concrete(httpx.HTTPError) | concrete(httpx.InvalidURL)) - CLIENT_ONLY, key=lambda error: error.__name__
-)
-
-
-@pytest.mark.parametrize("error", RAISED)
-def test_table_is_whole(error: type[Exception]) -> None:
-    """Every exception that httpx's transport can raise has its row."""
-    assert [] != [row for row in FAULTS if issubclass(error, row)]
-
-
-@pytest.mark.parametrize("row", FAULTS)
-def test_no_row_is_hidden(row: type[Exception]) -> None:
-    """No row stands below one that covers it."""
-    rows = list(FAULTS)
-
-    assert [] == [above for above in rows[: rows.index(row)] if issubclass(row, above)]
-
-
-class OnePool(Upstream):
-    """All targets are reached by one transport, which is a function."""
-
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], **options: float) -> None:
-        super().__init__(**options)
-        self._pool = httpx.MockTransport(answer)
-
-    def pool(self, via: Via) -> httpx.AsyncBaseTransport:
-        return self._pool
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (httpx.ConnectTimeout, FaultKind.OVERLOADED),
-        (httpx.ConnectError, FaultKind.OVERLOADED),
-        (httpx.ProxyError, FaultKind.OVERLOADED),
-        (httpx.PoolTimeout, FaultKind.OVERLOADED),
-        (httpx.ReadTimeout, FaultKind.TIMEOUT),
-        (httpx.WriteTimeout, FaultKind.TIMEOUT),
-        (httpx.DecodingError, FaultKind.MALFORMED),
-        (httpx.RemoteProtocolError, FaultKind.OVERLOADED),
-        (httpx.ReadError, FaultKind.OVERLOADED),
-        (httpx.WriteError, FaultKind.OVERLOADED),
-        (httpx.CloseError, FaultKind.OVERLOADED),
-        (httpx.UnsupportedProtocol, FaultKind.MISCONFIGURED),
-        (httpx.LocalProtocolError, FaultKind.MISCONFIGURED),
-        (httpx.InvalidURL, FaultKind.MISCONFIGURED),
-    ],
-)
-async def test_fault_of(error: type[Exception], kind: FaultKind) -> None:
-    """Each of httpx's failures is a fault of its kind, in our own words."""
-
-    def fail(request: httpx.Request) -> httpx.Response:
-        raise error("secret")
-
-    outcome = await send(OnePool(fail), Request("POST", "http://host/", {}, b""))
-
-    assert (kind, False) == (kind_of(outcome)[0], "secret" in kind_of(outcome)[1])
-
-
-async def test_other_exceptions() -> None:
-    """An exception that is not httpx's is a mistake of ours, and no fault."""
-
-    def fail(request: httpx.Request) -> httpx.Response:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await send(OnePool(fail), Request("POST", "http://host/", {}, b""))
-
-
-@pytest.mark.parametrize(("options", "seconds"), [({}, 5.0), ({"connect_seconds": 2.0}, 2.0)], ids=str)
-async def test_time_to_connect(options: dict[str, float], seconds: float) -> None:
-    """Connecting has a time of its own; for all the rest the deadline counts."""
-    asked: list[httpx.Request] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        return httpx.Response(200)
-
-    await send(OnePool(answer, **options), Request("POST", "http://host/", {}, b""))
-
-    assert [{"connect": seconds, "read": None, "write": None, "pool": None}] == [
-        request.extensions["timeout"] for request in asked
-    ]

@@ -25,7 +25,10 @@ _OPTIONS: Final = (
     click.option(
         "--priority",
         type=click.Choice(["interactive", "bulk"]),
-        help="Kept for scheduling to come; it has no effect yet [interactive].",
+        help="The lane that its requests wait in where not all can run [interactive].",
+    ),
+    click.option(
+        "--cache/--no-cache", default=None, help="Whether its requests use the cache, if there is one [--cache]."
     ),
     click.option(
         "--model-limit",
@@ -49,7 +52,7 @@ def granting(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def wish(granted: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, as the admin API would be sent them."""
-    wished = _given(granted, team="team", priority="priority")
+    wished = _given(granted, team="team", priority="priority", cache="cache")
     limits = _given(granted, rpm="rpm", tpm="tpm", concurrent="concurrent", shadow="shadow")
     budget = _given(granted, usd="budget_usd", tokens="budget_tokens", per="per")
     metadata = dict(note.partition("=")[::2] for note in granted["metadata"])

@@ -55,9 +55,12 @@ class Sessions:
     async def find(self, cookie: str) -> Session | None:
         """The session of a cookie, as long as it lasts."""
         claims = (await self._sealer()).claims(cookie)
-        if claims is None:
+        try:
+            session = None if claims is None else Session(**claims)
+        except TypeError:  # of another version of the gateway
+            session = None
+        if session is None:
             return None
-        session = Session(**claims)
         now = self._clock()
         ended = now >= session.began + LONGEST_SECONDS or now >= session.seen + IDLE_SECONDS
         return None if ended or await self._store.value(_ENDED, session.id) is not None else session

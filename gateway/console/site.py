@@ -55,7 +55,7 @@ class Console:
         sessions = Sessions(store, config.signing_key, config.admin_key or "", time.time)
         self._door = Door(sessions, pages)
         self._login = Login(pages, sessions, guard)
-        self._overview = OverviewPage(pages, traffic, replicas, bool(getattr(config, "cache", None)), config.warnings)
+        self._overview = OverviewPage(pages, traffic, replicas, config.cache is not None, config.warnings)
         self._targets = TargetsPage(pages, config.models, replicas, spaces)
         self._keys = KeysPage(pages, store, config)
         self._usage = UsagePage(pages, store)

@@ -12,13 +12,14 @@ import hashlib
 import pathlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from redis import exceptions
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import MasterNotFoundError
 
 from gateway.logs import GATEWAY
@@ -112,8 +113,24 @@ class RedisLink:
         self._reason = ""
         self._closed = False
 
-    async def command(self, *words: str | float) -> Any:
+    @property
+    def is_cluster(self) -> bool:
+        return isinstance(self._client, RedisCluster)
+
+    async def command(self, *words: str | bytes | float) -> Any:
         return await self._once(lambda: self._client.execute_command(*words))
+
+    async def commands(self, each: Iterable[Sequence[str | bytes | float]]) -> list[Any]:
+        """Sent together, one after the other and not as one step; in a Cluster to all nodes concerned at once."""
+
+        async def run() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for words in each:
+                pipeline.execute_command(*words)
+            return await pipeline.execute()
+
+        together: list[Any] = await self._once(run)
+        return together
 
     async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float | bytes]) -> Any:
         """Runs a script; a Redis that has forgotten it, and so has not run it, is sent its text."""
@@ -133,22 +150,28 @@ class RedisLink:
             await redis_client.close(self._client)
 
     async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
-        try:
-            async with _within(TURN_TIMES * self._timeout):
-                await self._turn.acquire()
-        except TimeoutError:  # which says nothing of the Redis
-            raise unavailable() from self._why("too many commands are waiting for it")
+        if self._turn.locked():
+            await self._wait_for_turn()
+        else:
+            await self._turn.acquire()  # at once, without a timer
         try:
             return await self._in_turn(run)
         finally:
             self._turn.release()
+
+    async def _wait_for_turn(self) -> None:
+        try:
+            async with within(TURN_TIMES * self._timeout):
+                await self._turn.acquire()
+        except TimeoutError:  # which says nothing of the Redis
+            raise unavailable() from self._why("too many commands are waiting for it")
 
     async def _in_turn(self, run: Callable[[], Awaitable[Any]]) -> Any:
         if self._closed or not self._outage.may_try():  # those that waited behind one that failed, too
             raise unavailable() from self._why(self._reason)
         began = asyncio.get_running_loop().time()
         try:
-            async with _within(self._timeout):
+            async with within(self._timeout):
                 answer = await run()
         except _FAILURES as error:
             reason = _reason(error)
@@ -181,7 +204,8 @@ class RedisLink:
 
 
 @asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Raises TimeoutError when the time is up, as it passes for a process that may be busy: see `_PARTS`."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
         timer = loop.call_later(seconds / _PARTS, lambda: begin(_PARTS - 1))

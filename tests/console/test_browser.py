@@ -83,6 +83,16 @@ def ask(running: GatewayProcess, key: str, model: str = "local", text: str = "a"
         return http.post("/v1/embeddings", json={"model": model, "input": [text]})
 
 
+def faults(page: Page) -> list[tuple[str, str]]:
+    """What axe-core finds, where it is installed, and whether the page is wider than its window."""
+    violations = []
+    if AXE.exists():
+        page.evaluate(AXE.read_text("utf-8"))
+        violations = page.evaluate("axe.run().then(told => told.violations)")
+    found = [(one["id"], one["nodes"][0]["html"]) for one in violations]
+    return found + ([("too wide", "")] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else [])
+
+
 def picture(page: Page, name: str) -> None:
     if PICTURES is not None:
         page.screenshot(path=pathlib.Path(PICTURES) / f"{name}.png", full_page=True)
@@ -160,6 +170,8 @@ def test_a_wrong_file(page: Page) -> None:
     expect(page.get_by_role("row", name=re.compile("models.small"))).to_contain_text("removed")
     picture(page, "configuration-right")
 
+    assert faults(page) == []
+
 
 def test_playground(page: Page) -> None:
     """Texts are compared by two models beside each other, as a table that can be read aloud."""
@@ -172,6 +184,20 @@ def test_playground(page: Page) -> None:
     expect(heat).to_have_count(2)
     expect(heat.first.get_by_role("cell", name="1.00")).to_have_count(3)
     picture(page, "playground-heat")
+
+    assert faults(page) == []
+
+
+def test_keyboard(page: Page) -> None:
+    """Whoever has no mouse can jump over the tabs, and sees where he is."""
+    page.goto("keys")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("To the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="New key")).to_be_focused()
+
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
 def test_without_scripts(browser: Browser, running: GatewayProcess) -> None:
@@ -202,10 +228,7 @@ def test_for_everyone(page: Page, scheme: Any, viewport: ViewportSize) -> None:
     for name in [*PAGES, "login"]:
         page.goto(name)
         picture(page, f"{name.replace('/', '-')}-{scheme}-{viewport['width']}")
-        page.evaluate(AXE.read_text("utf-8"))
-        violations = page.evaluate("axe.run().then(told => told.violations)")
-        wrong = [(one["id"], one["nodes"][0]["html"]) for one in violations]
-        wrong += [("too wide", "")] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
+        wrong = faults(page)
         if wrong:
             found[name] = wrong
 

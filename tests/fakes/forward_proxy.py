@@ -6,10 +6,12 @@ https://www.rfc-editor.org/rfc/rfc9110#name-connect, https://www.rfc-editor.org/
 from __future__ import annotations
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -44,11 +46,14 @@ def errand(head: bytes) -> tuple[str, Errand]:
 
 
 class ForwardProxy(Closing):
-    """Tunnels CONNECT and forwards absolute-form requests, from entering to leaving."""
+    """Tunnels CONNECT and forwards absolute-form requests, from entering to leaving; with a certificate, over TLS."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        self._certificate = certificate
         self.seen: list[str] = []
         """CONNECT's HOST:PORT, or the absolute URL, of each request."""
+        self.heads: list[bytes] = []
+        """The whole head of each request."""
         self.url = ""
         self._open: set[asyncio.Task[None]] = set()
         self._stack = ExitStack()
@@ -57,13 +62,17 @@ class ForwardProxy(Closing):
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal())
             port = stack.enter_context(portal.wrap_async_context_manager(self._serving()))
-            self.url = f"http://127.0.0.1:{port}"
+            self.url = f"{'https' if self._certificate else 'http'}://127.0.0.1:{port}"
             self._stack = stack.pop_all()
         return self
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[int]:
-        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        tls = None
+        if self._certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(self._certificate)
+        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
         try:
             yield listener.sockets[0].getsockname()[1]
         finally:
@@ -80,7 +89,9 @@ class ForwardProxy(Closing):
 
     async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:
-            target, way = errand(await reader.readuntil(b"\r\n\r\n"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            target, way = errand(head)
+            self.heads.append(head)
             self.seen.append(target)
             upstream_reader, upstream_writer = await asyncio.open_connection(way.host, way.port)
             try:
