@@ -59,7 +59,7 @@ class PlaygroundPage:
     async def embed(self, visit: Visit) -> Response:
         form = visit.form
         texts = [line.strip() for line in form.get("texts", "").split("\n") if line.strip()]
-        models = [form.get(name, "") for name in ("model", "other") if form.get(name)]
+        models = list(dict.fromkeys(form[name] for name in ("model", "other") if form.get(name)))
         if not texts or not models or len(texts) > MOST_TEXTS:
             message = f"Choose a model, and write 1 to {MOST_TEXTS} texts, each in a line of its own."
             return self._page(visit, form, message=message)

@@ -58,7 +58,7 @@ class Pages:
         self._environment.globals.update(
             root=ROOT, tabs=TABS, version=version, stamp=stamp, tokens=tokens, options_of=options
         )
-        self._environment.filters.update(number=number, money=money, time=moment, ago=ago, ms=milliseconds)
+        self._environment.filters.update(number=number, money=money, time=moment, ago=ago, ms=milliseconds, said=said)
 
     def html(self, template: str, session: Session | None, status: int = 200, **values: Any) -> Response:
         """A whole page, or a part of one for whoever shows it already. `session` gives its forms their token."""
@@ -69,6 +69,15 @@ class Pages:
 def tokens(usage: Usage) -> int:
     """What went upstream."""
     return usage.reported + usage.counted + usage.estimated
+
+
+def said(value: object) -> str:
+    """A value of the configuration in a few words: of a mapping or a list its names."""
+    if value is None or value == [] or value == {}:
+        return "nothing"
+    if isinstance(value, Mapping | list):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def options(names: Iterable[str], none: str | None = None) -> list[tuple[str, str]]:

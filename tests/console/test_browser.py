@@ -40,6 +40,7 @@ def running(upstream: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> I
     service = f"provider: openai, model: text-embedding-3-small, base_url: '{upstream.base_url}'"
     models = f"""
         local: {{normalize: true, targets: [{{provider: static, path: wordllama}}]}}
+        cut: {{dimensions: {{shorten: truncate}}, targets: [{{provider: static, path: wordllama}}]}}
         small:
           targets: [{{name: west, {service}, api_key: {upstream.api_key}}}]
     """
@@ -175,10 +176,10 @@ def test_a_wrong_file(page: Page) -> None:
 
 def test_playground(page: Page) -> None:
     """Texts are compared by two models beside each other, as a table that can be read aloud."""
-    page.get_by_role("link", name="Playground").click()
+    page.get_by_role("link", name="Playground", exact=True).click()
     page.get_by_label("Texts").fill("a cat\na kitten\nan invoice")
     page.get_by_label("Model", exact=True).select_option("local")
-    page.get_by_label("Compared with").select_option("local")
+    page.get_by_label("Compared with").select_option("cut")
     page.get_by_role("button", name="Embed and compare").click()
     heat = page.get_by_role("table", name=re.compile("Cosine"))
     expect(heat).to_have_count(2)
