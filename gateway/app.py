@@ -20,10 +20,13 @@ from gateway.console.site import Console
 from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
+from gateway.metrics import Metrics
 from gateway.middleware import RECORD, RequestFrame, error_response
 from gateway.record import Record
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
+from gateway.trace_frame import TraceFrame
+from gateway.tracing import Tracing
 
 EXPOSED_HEADERS: Final = (
     "x-request-id",
@@ -58,12 +61,16 @@ def application(
     telemetry: Telemetry | None,
     console: Console | None,
     cors_origins: Sequence[str],
+    metrics: Metrics,
+    tracing: Tracing | None,
     count: Callable[[Record, int], None],
 ) -> Starlette:
     """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics, without
     `console` no pages. `count` is told of each request for embeddings, with its status.
     """
-    middleware = [Middleware(RequestFrame, running=endpoints.running, count=count)]
+    middleware = [Middleware(RequestFrame, running=endpoints.running, metrics=metrics, count=count)]
+    if tracing is not None:
+        middleware.append(Middleware(TraceFrame, tracing=tracing))
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
             ClientCors,

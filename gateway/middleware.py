@@ -21,6 +21,7 @@ from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.inputs import quoted
 from gateway.logs import ACCESS, GATEWAY
+from gateway.metrics import Metrics
 from gateway.record import Record
 
 RECORD: Final = "gateway.record"
@@ -86,10 +87,13 @@ class Running:
 class RequestFrame:
     """Pure ASGI: Starlette's BaseHTTPMiddleware would add a task and a queue to every request."""
 
-    def __init__(self, app: ASGIApp, running: Running, count: Callable[[Record, int], None] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, running: Running, metrics: Metrics, count: Callable[[Record, int], None] | None = None
+    ) -> None:
         """`count` is told of every request for embeddings, with its status, once it has ended."""
         self._app = app
         self._running = running
+        self._metrics = metrics
         self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,8 +135,10 @@ class RequestFrame:
                 await error_response(internal)(scope, receive, framed_send)
         finally:
             self._running.leave()
-            if self._count is not None and (record.usage is not None or is_for_embeddings(scope["path"])):
-                self._count(record, status)
+            if record.embeds:
+                self._metrics.answered(record, status)
+                if self._count is not None:
+                    self._count(record, status)
             if not scope["path"].startswith("/health/"):
                 ACCESS.info(
                     "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}
@@ -146,10 +152,6 @@ class RequestFrame:
         headers["server-timing"] = record.server_timing()
         if self._running.draining:
             headers["connection"] = "close"
-
-
-def is_for_embeddings(path: str) -> bool:
-    return path.rstrip("/").endswith("/embeddings")
 
 
 def _request_id(headers: Headers) -> str:

@@ -86,8 +86,8 @@ class Traffic:
             self._slots.append(Slot(now))
         size = math.ceil(math.log(max(record.elapsed * 1000, 0.01)) / _STEP)
         one = Slot(now, 1, int(400 <= status < 500), int(status >= 500 or status == 0), latencies={size: 1})
-        if record.usage is not None:
-            used = record.usage
+        if record.used is not None:
+            used = record.used
             one.inputs, one.tokens = used.inputs, used.reported + used.counted + used.estimated
             one.cached, one.nanos = used.cached, used.nanos
         self._slots[-1].add(one)

@@ -31,7 +31,7 @@ async def store(tmp_path: pathlib.Path, time: FakeTime) -> AsyncIterator[Embedde
 
 
 def record(seconds: float = 0.1, usage: Usage | None = None) -> Record:
-    return Record("r", lambda: seconds, 0.0, usage=usage)
+    return Record("r", lambda: seconds, 0.0, used=usage)
 
 
 async def test_counts(store: EmbeddedStore, time: FakeTime) -> None:
