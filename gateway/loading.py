@@ -37,6 +37,16 @@ def load(
     return dataclasses.replace(config, warnings=tuple(warning.told(str(source)) for warning in reading.warnings))
 
 
+def wants_no_colour(environ: Mapping[str, str] | None = None) -> bool:
+    """Whoever has set this variable wants none: https://no-color.org"""
+    return bool((os.environ if environ is None else environ).get("NO_COLOR")) or is_dumb_terminal(environ)
+
+
+def is_dumb_terminal(environ: Mapping[str, str] | None = None) -> bool:
+    """One that shows letters, and does nothing else."""
+    return (os.environ if environ is None else environ).get("TERM") == "dumb"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checked:
     """`config` is None where something is wrong, or not known without the environment."""
