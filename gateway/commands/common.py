@@ -65,7 +65,7 @@ def unreadable(file: pathlib.Path | None, error: OSError | UnicodeDecodeError) -
     said = f"{file}: cannot be read: {error.strerror}."
     if file is None or not isinstance(error, FileNotFoundError) or not file.parent.is_dir():
         return said
-    return said + near(str(file), [str(one) for one in file.parent.iterdir() if one.is_file()])
+    return said + near(str(file), [str(one) for one in file.parent.iterdir() if one.suffix == file.suffix])
 
 
 def with_store(
