@@ -25,6 +25,7 @@ _COLOURS: Final[Mapping[str, str]] = {
 }
 """Of the states of keys and targets."""
 _MARKS: Final[Mapping[str, str]] = {"✓": "green", "✗": "red", "!": "yellow", "?": "yellow"}
+_SIGN: Final = re.compile(r"(?m)(?:^|(?<=  ))[✓✗!?](?= )")
 
 
 def fail(message: str) -> NoReturn:
@@ -45,7 +46,7 @@ def painted(text: str, colour: str | None = None, *, bold: bool = False, err: bo
 
 def marked(text: str) -> str:
     """The same text, its signs ✓, ✗, ! and ? in colours where they begin a line or a cell."""
-    return re.sub(r"(?m)(?:^|(?<=  ))[✓✗!?](?= )", lambda sign: painted(sign[0], _MARKS[sign[0]], bold=True), text)
+    return _SIGN.sub(lambda sign: painted(sign[0], _MARKS[sign[0]], bold=True), text)
 
 
 def print_json(value: object) -> None:
