@@ -104,12 +104,20 @@ class Health:
         return self.usable and not self._cools(now) and self._breaker.partly_well
 
     def end(
-        self, ticket: Ticket, fault: Fault | None, now: float, *, cut_off: bool = False, hurried: bool = False
+        self,
+        ticket: Ticket,
+        fault: Fault | None,
+        now: float,
+        *,
+        cut_off: bool = False,
+        hurried: bool = False,
+        altered: bool = False,
     ) -> None:
         """What a call came to: a fault, None for right vectors, or nothing because it was cut off.
 
         A timeout of a call that was `hurried` by its client is no more than being cut off, unless most calls take less
-        than half that time.
+        than half that time. Of a call that its client has `altered`, by fields of its own, a wrong answer may be the
+        client's doing.
         """
         self.in_flight -= 1
         seconds, latency = now - ticket.began, self._latencies[size_class(ticket.items)]
@@ -129,7 +137,8 @@ class Health:
         self.last_error = LastError(fault.kind, fault.status, now)
         self._cool(fault, now)
         # A batch that may be halved tells of its items; what its last item alone comes to tells of the target.
-        if TABLE[fault.kind].trips and not (fault.divisible and ticket.items > 1):
+        of_client = altered and fault.kind in (FaultKind.MALFORMED, FaultKind.BROKEN)
+        if TABLE[fault.kind].trips and not of_client and not (fault.divisible and ticket.items > 1):
             self._breaker.failed(ticket.breaker, now)
         else:
             self._breaker.abandoned(ticket.breaker)

@@ -1,4 +1,4 @@
-"""What makes the command line pleasant: colours and progress on a terminal, JSON for scripts, completion, help.
+"""What makes the command line pleasant: colours and progress on a terminal, JSON for scripts, completion, help."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
     screen, program = pty.openpty()
     inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     process = subprocess.Popen(
-        [*PYTHON, "-m", "gateway", *arguments],
+        [sys.executable, "-m", "gateway", *arguments],  # in development mode asyncio would talk, too
         stdin=program,
         stdout=program,
         stderr=program,
@@ -194,8 +194,9 @@ def test_problems_as_json(folder: pathlib.Path) -> None:
         (one["file"], one["line"], one["path"]) for one in problems
     ]
     assert (1, "", 1, "") == (bad.exit_code, bad.stderr, missing.exit_code, missing.stderr)
-    assert "no.yaml: cannot be read: No such file or directory. Did you mean `bad.yaml`?" == (
-        json.loads(missing.stdout)["problems"][0]["message"]
+    assert (
+        "no.yaml: cannot be read: No such file or directory. Did you mean `bad.yaml`?"
+        == (json.loads(missing.stdout)["problems"][0]["message"])
     )
 
 

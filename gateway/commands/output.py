@@ -41,7 +41,7 @@ def note(message: str, colour: str | None = None) -> None:
 
 def painted(text: str, colour: str | None = None, *, bold: bool = False, err: bool = False) -> str:
     """`err` says that it is for stderr."""
-    return click.style(text, fg=colour, bold=bold) if (colour or bold) and _has_colours(err) else text
+    return click.style(text, fg=colour, bold=bold or None) if (colour or bold) and has_colours(err=err) else text
 
 
 def marked(text: str) -> str:
@@ -95,7 +95,8 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _has_colours(err: bool) -> bool:
+def has_colours(*, err: bool = False) -> bool:
+    """Whether a terminal shows stdout, or stderr, and nobody wants it plain."""
     if not (sys.stderr if err else sys.stdout).isatty():
         return False
     from gateway import loading

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.commands.common import config_option, found, read, with_store
-from gateway.commands.output import fail
+from gateway.commands.output import fail, has_colours
 
 if TYPE_CHECKING:
+    from gateway import logs
     from gateway.config import Config
 
 
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
 @click.option("--host", help="Address to listen on [server.host].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for a free one [server.port].")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that share the port [server.workers].")
-def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+@click.option(
+    "--log-format", type=click.Choice(["json", "console"]), default="json", help="Log lines for programs or for people."
+)
+def serve(
+    file: pathlib.Path | None, host: str | None, port: int | None, workers: int | None, log_format: logs.Style
+) -> None:
     """Serve until stopped."""
-    from gateway import serving
+    from gateway import logs, serving
     from gateway.assembly import BuildError
     from gateway.config import UNSHARED
     from gateway.reload import Provision
@@ -35,7 +41,8 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
         fail(f"--workers {loaded.server.workers}: {UNSHARED}.")
     try:
         with serving.listen(loaded.server.host, loaded.server.port) as listener:
-            serving.serve(loaded, provision, listener, announce=lambda: _announce(loaded, serving.url(listener)))
+            log = logs.configuration(log_format, has_colours(err=True))
+            serving.serve(loaded, provision, listener, lambda: _announce(loaded, serving.url(listener)), log)
     except (BuildError, StoreError, serving.ListenError) as error:
         fail(str(error))
     except KeyboardInterrupt:
