@@ -39,7 +39,7 @@ class Calls:
         health = target.health
         call = EmbedCall(
             model=target.model,
-            inputs=[job.plan.inputs[position] for position in batch],
+            inputs=list(map(job.plan.inputs.__getitem__, batch)),
             dimensions=job.sent_dimensions,
             input_type=job.input_type if target.takes_role else None,
             user=job.user,
@@ -54,7 +54,7 @@ class Calls:
                 return ticket
             if not sent:
                 health.retries.earn()
-                health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
+                health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
             sent, outcome, until = sent + 1, None, self._try_until(target, deadline, others)
             with tracing.call(target, job.alias, len(batch), job.dimensions) as trace:
                 try:

@@ -63,6 +63,8 @@ class Delivery:
 
     @property
     def missing(self) -> list[int]:
+        if None not in self.vectors:
+            return []
         return [position for position, vector in enumerate(self.vectors) if vector is None]
 
     @property
@@ -71,8 +73,9 @@ class Delivery:
         return whole if len(whole) == len(self.vectors) else None
 
     def keep(self, batch: Sequence[int], answer: Answer) -> None:
+        vectors = self.vectors
         for position, vector in zip(batch, answer.vectors, strict=True):
-            self.vectors[position] = vector
+            vectors[position] = vector
         self.tokens = None if answer.tokens is None or self.tokens is None else self.tokens + answer.tokens
         if answer.target not in self.targets:
             self.targets.append(answer.target)

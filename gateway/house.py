@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from gateway import assembly, entrance
+from gateway import assembly, entrance, memory
 from gateway.books import Books
 from gateway.cache import Cache
 from gateway.current import Current
@@ -20,6 +20,7 @@ from gateway.store import Store
 from gateway.telemetry import Counted
 from gateway.token_sources import TokenSources
 from gateway.tracing import Tracing
+from gateway.traffic import Traffic
 from gateway.upstream import Upstream
 
 
@@ -42,6 +43,7 @@ class House:
     cache: Cache | None
     spaces: Spaces
     replicas: Replicas
+    traffic: Traffic
     current: Current
     reloader: Reloader
     began: int
@@ -68,3 +70,4 @@ class House:
         issuers = [issuer for config in living for issuer in config.issuers]
         self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
         await self.engines.keep({assembly.engine_key(target) for target in targets})
+        memory.forget_former()
