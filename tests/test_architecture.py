@@ -83,7 +83,7 @@ GATEWAY_ORDER = [
     {"cache"},
     {"keys", "books", "space_report", "supply", "shelf"},
     {"service", "reports", "minting", "oidc"},
-    {"authentication", "canaries"},
+    {"authentication", "canaries", "bulk"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
     {"trace_frame", "endpoints", "admin", "target_admin", "telemetry", "openapi_schemas", "traffic"},
     {"console", "console.charts", "console.sessions", "console.key_forms"},
@@ -111,10 +111,12 @@ GATEWAY_ORDER = [
     {"house"},
     {"build"},
     {"welcome", "serving"},
-    {"commands", "commands.common", "commands.granting"},
+    {"commands", "commands.output", "commands.granting"},
+    {"commands.common"},
+    {"commands.completing", "commands.completion"},
     {
-        *("commands.cache", "commands.importing", "commands.keys", "commands.probe", "commands.space"),
-        "commands.usage",
+        *("commands.cache", "commands.check", "commands.embed", "commands.importing", "commands.keys"),
+        *("commands.probe", "commands.serve", "commands.space", "commands.targets", "commands.usage"),
     },
     {"cli"},
     {"__main__"},
@@ -142,7 +144,10 @@ DOORS = {
         "gateway.cli",
         *(
             f"gateway.commands.{room}"
-            for room in ("cache", "common", "granting", "importing", "keys", "probe", "space", "usage")
+            for room in (
+                *("cache", "check", "common", "completing", "completion", "embed", "granting", "importing", "keys"),
+                *("output", "probe", "serve", "space", "targets", "usage"),
+            )
         ),
     },
     "cryptography": {"providers.token_grants"},

@@ -146,7 +146,7 @@ def test_accept(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]) ->
         [words[0], words[4], words[6] if words[5] == "not" else words[5]]
         for words in map(str.split, table.splitlines()[1:])
     ]
-    assert (1, "There is no such model; there are `small`, `local`.\n") == (unknown.exit_code, unknown.stderr)
+    assert (1, "There is no model `nothing`. There are `small`, `local`.\n") == (unknown.exit_code, unknown.stderr)
 
 
 def test_local(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]) -> None:
