@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway import contract
+from gateway.coalescing import SMALL, Way
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.routing import Target
+from gateway.sharing import Small
 from providers.base import EmbedCall, Embeddings, Fault, FaultKind
 
 TRY_SECONDS: Final = 20.0
@@ -43,24 +45,23 @@ class Calls:
             user=job.user,
             extra=job.extra,
         )
-        sent = False
+        sent = spoilt = False
 
         async def attempt() -> Answer | Fault:
-            nonlocal sent
-            ticket = health.begin(len(batch), self.clock())
-            if isinstance(ticket, Fault):
-                return ticket
+            nonlocal sent, spoilt
+            refusal = health.refusal(self.clock())
+            if refusal is not None:
+                return refusal
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
-            sent, outcome, until = True, None, self._try_until(target, deadline, others)
-            try:
-                embeddings = await target.backend.embed(call, until, job.lane)
-                outcome = _checked(embeddings, job, target, len(batch))
-            finally:
-                fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
-                health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
+            sent, until = True, self._try_until(target, deadline, others)
+            if target.coalescer is None or len(batch) > SMALL or spoilt:
+                outcome = await self._try(job, target, call, until)
+            else:
+                outcome = await self._among_others(job, target, batch, call, until)
+                # Whatever broke the target may have been a neighbour's: it is not asked in company again.
+                spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:
@@ -76,6 +77,48 @@ class Calls:
             return True
 
         return await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf, may_retry)
+
+    async def _try(self, job: Job, target: Target, call: EmbedCall, until: float) -> Answer | Fault:
+        """One upstream call, whose outcome its health is told."""
+        health, outcome = target.health, None
+        ticket = health.begin(len(call.inputs), self.clock())
+        if isinstance(ticket, Fault):
+            return ticket
+        try:
+            embeddings = await target.backend.embed(call, until, job.lane)
+            outcome = _checked(embeddings, job, target, len(call.inputs))
+        finally:
+            fault = outcome if isinstance(outcome, Fault) else None
+            hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
+            health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
+        return outcome
+
+    async def _among_others(
+        self, job: Job, target: Target, batch: Sequence[int], call: EmbedCall, until: float
+    ) -> Answer | Fault:
+        """In one upstream call with what others have to send at the same moment, if there is any."""
+
+        async def ask(call: EmbedCall, until: float) -> Answer | Fault:
+            return await self._try(job, target, call, until)
+
+        def is_full() -> bool:
+            load = target.backend.load
+            return load.running >= load.slots
+
+        assert target.coalescer is not None  # noqa: S101 (who asks has looked)
+        small = Small(
+            call=call,
+            sizes=[job.plan.sizes[position] for position in batch],
+            count=lambda: job.counted(batch),
+            until=until,
+            lane=job.lane,
+            wanted=(job.dimensions, job.kept),
+        )
+        way = Way(ask, is_full, lambda: target.health.retries.take(self.clock()))
+        outcome = await target.coalescer.send(small, way)
+        if isinstance(outcome, Answer) and outcome.shared:
+            self.metrics.coalesced(job.alias, target.name)
+        return outcome
 
     def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
         """Who throttles without saying how long is asked again when its pause is over."""

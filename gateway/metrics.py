@@ -83,6 +83,12 @@ class Metrics:
             ["model", "target", "won"],
             registry=self._registry,
         )
+        self._coalesced = Counter(
+            "gateway_coalesced_total",
+            "Calls to this target that travelled with others as one.",
+            ["model", "target"],
+            registry=self._registry,
+        )
         self._target_state = Gauge(
             "gateway_target_state",
             "1 for the state that a target is in: closed is well, the others say why it is not asked.",
@@ -107,6 +113,9 @@ class Metrics:
 
     def hedged(self, model: str, target: str, *, won: bool) -> None:
         self._hedges.labels(model, target, str(won).lower()).inc()
+
+    def coalesced(self, model: str, target: str) -> None:
+        self._coalesced.labels(model, target).inc()
 
     def watch(self, targets: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
         """From whom to learn each target's model, name and state whenever the text is read; replaces the one before."""
