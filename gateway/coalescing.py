@@ -69,8 +69,8 @@ class _Line:
 class Coalescer:
     """Of one target, within the limits of one call to it.
 
-    `extra_body` and `counts_alike` are the target's; `waited` is told by each call, in its own context, how many seconds
-    it waited for company.
+    `extra_body` and `counts_alike` are the target's; each call tells `waited`, in its own context, how many seconds it
+    waited for company.
     """
 
     def __init__(
