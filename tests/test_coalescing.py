@@ -168,6 +168,14 @@ def test_no_slot() -> None:
     assert [0.0, pytest.approx(LATENCY)] == bench.upstream.began
 
 
+def test_one_of_two_is_back() -> None:
+    """At a target without a free slot those who waited their moment go when any call is back."""
+    bench = Bench(Upstream(slots=2))
+    virtual_time.run(gathered(bench.ask("a"), bench.ask("b", after=0.01), bench.ask("c", after=0.03)))
+
+    assert [0.0, pytest.approx(0.015), pytest.approx(LATENCY)] == bench.upstream.began
+
+
 def test_little_time() -> None:
     """Nobody waits longer for company than a tenth of its own time."""
     bench = Bench()
@@ -255,12 +263,53 @@ def test_tokens() -> None:
 
 def test_fault_of_the_whole() -> None:
     """A fault of the whole is everybody's, and counts once against the target."""
-    bench = Bench(Upstream(lambda call: Fault(FaultKind.OVERLOADED, "", 503)))
+    bench = Bench(Upstream(lambda call: Fault(FaultKind.OVERLOADED, "", 503, item=1)))
     bench.health.retries.take(0.0, 30)
     outcomes = virtual_time.run(gathered(*(bench.ask(f"{number}") for number in range(40))))
 
-    assert {FaultKind.OVERLOADED} == set(kinds(outcomes))
+    assert {(FaultKind.OVERLOADED, None)} == {(o.kind, o.item) for o in outcomes[1:] if isinstance(o, Fault)}
     assert 5 > bench.health.report(10.0)["consecutive_failures"] == len(bench.upstream.calls)
+
+
+@pytest.mark.parametrize(
+    ("bad", "sizes"),
+    [(SPOILT, [1, 15, 1, 14]), (REFUSED, [1, 15, 7, 8, 3, 4, 2, 2, 1, 1])],
+    ids=["known", "unknown"],
+)
+def test_one_is_bad(bad: str, sizes: list[int]) -> None:
+    """The one that an answer names is sent alone, and the others again; where none is named, halves are."""
+    bench = Bench()
+    texts = ["0", *(bad if number == 4 else f"{number}" for number in range(1, 16))]
+    outcomes = virtual_time.run(gathered(*(bench.ask(text) for text in texts)))
+
+    assert [4] == [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Fault)]
+    assert sizes == bench.upstream.sizes
+
+
+def test_no_budget() -> None:
+    """Where the target may not be asked once more for company's sake, each goes alone at once."""
+    bench = Bench()
+    bench.health.retries.take(0.0, 30)
+    texts = ["a", "b", REFUSED, "c"]
+    outcomes = virtual_time.run(gathered(*(bench.ask(text) for text in texts)))
+
+    assert [None, None, FaultKind.REJECTED, None] == kinds(outcomes)
+    assert [1, 3, 1, 1, 1] == bench.upstream.sizes
+
+
+def test_gone_while_waiting() -> None:
+    """What nobody waits for any more is not sent with the others."""
+    bench = Bench()
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(bench.ask(text)) for text in "abc"]
+        await asyncio.sleep(0.001)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    virtual_time.run(main())
+
+    assert [["a"], ["c"]] == [call.inputs for call in bench.upstream.calls]
 
 
 def test_inside_fault() -> None:
