@@ -31,6 +31,9 @@ from gateway.store import StoreError
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a balancer keeps its idle connections, so that it never sends a request into a closing one."""
 BACKLOG: Final = 2048
+HEALTH_CHECK_SECONDS: Final = 30
+"""How long a worker may be deaf before it is killed and replaced: one that is still importing, or loads a model that
+holds Python's lock, is no dead one. uvicorn's own 5 are too few on a busy machine."""
 STARTUP_FAILURE: Final = 3
 """The exit code that tells uvicorn's supervisor not to start a worker again."""
 
@@ -99,6 +102,7 @@ def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=HEALTH_CHECK_SECONDS,
         timeout_graceful_shutdown=config.server.drain / 2,  # type: ignore[arg-type]  # which goes to asyncio as it is
     )
 
