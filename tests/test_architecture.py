@@ -98,6 +98,7 @@ GATEWAY_ORDER = [
     {"reloader", "crew"},
     {"house"},
     {"build"},
+    {"rehearsal"},
     {"welcome", "serving"},
     {"commands", "commands.common", "commands.granting"},
     {
