@@ -19,9 +19,12 @@ from gateway.admin import Admin
 from gateway.endpoints import Endpoints
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
+from gateway.metrics import Metrics
 from gateway.middleware import RECORD, RequestFrame, error_response
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
+from gateway.trace_frame import TraceFrame
+from gateway.tracing import Tracing
 
 EXPOSED_HEADERS: Final = (
     "x-request-id",
@@ -55,9 +58,13 @@ def application(
     targets: TargetAdmin | None,
     telemetry: Telemetry | None,
     cors_origins: Sequence[str],
+    metrics: Metrics,
+    tracing: Tracing | None,
 ) -> Starlette:
     """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
-    middleware = [Middleware(RequestFrame, running=endpoints.running)]
+    middleware = [Middleware(RequestFrame, running=endpoints.running, metrics=metrics)]
+    if tracing is not None:
+        middleware.append(Middleware(TraceFrame, tracing=tracing))
     if cors_origins:  # outermost, so that errors too can be read by the page
         cors = Middleware(
             ClientCors,

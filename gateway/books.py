@@ -113,6 +113,7 @@ class Books:
             entry.settle()
             used = entry.usage()
             used.requests, used.inputs, used.errors = 1, inputs, failed
+            record.used = used
             self.ledger.add(caller, route.alias, used)
 
 

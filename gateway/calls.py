@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway import contract
+from gateway import contract, tracing
 from gateway.coalescing import SMALL, Way
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
@@ -20,6 +20,8 @@ TRY_SECONDS: Final = 20.0
 """Longest single try where the target names none."""
 PATIENCE: Final = 5.0
 """A try that had fewer seconds, because its client has no more, tells little of the target if they were not enough."""
+ROUNDING: Final = 0.001
+"""Seconds; a sum of times is no exact one."""
 WAIT_WITH_OTHERS_LEFT: Final = 1.0
 """After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
 
@@ -45,21 +47,21 @@ class Calls:
             user=job.user,
             extra=job.extra,
         )
-        sent = spoilt = False
+        sent, spoilt = 0, False
 
         async def attempt() -> Answer | Fault:
             nonlocal sent, spoilt
-            refusal = health.refusal(self.clock())
+            refusal = health.refusal_of_call(self.clock(), last_resort=not others)
             if refusal is not None:
                 return refusal
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
-            sent, until = True, self._try_until(target, deadline, others)
+            sent, until = sent + 1, self._try_until(target, deadline, others)
             if target.coalescer is None or len(batch) > SMALL or spoilt:
-                outcome = await self._try(job, target, call, until)
+                outcome = await self._try(job, target, call, until, others)
             else:
-                outcome = await self._among_others(job, target, batch, call, until)
+                outcome = await self._among_others(job, target, batch, call, until, others)
                 # Whatever broke the target may have been a neighbour's: it is not asked in company again.
                 spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
             return self._with_hint(outcome, target)
@@ -76,30 +78,36 @@ class Calls:
             self.metrics.retried(job.alias, target.name)
             return True
 
-        return await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf, may_retry)
+        patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
+        return await self.retry.run(attempt, deadline, patience, may_retry, lambda: sent)
 
-    async def _try(self, job: Job, target: Target, call: EmbedCall, until: float) -> Answer | Fault:
-        """One upstream call, whose outcome its health is told."""
-        health, outcome = target.health, None
-        ticket = health.begin(len(call.inputs), self.clock())
+    async def _try(self, job: Job, target: Target, call: EmbedCall, until: float, others: int) -> Answer | Fault:
+        """One upstream call; its target's health, the metrics and the trace are told what came of it."""
+        health, items, outcome = target.health, len(call.inputs), None
+        ticket = health.begin(items, self.clock(), last_resort=not others)
         if isinstance(ticket, Fault):
             return ticket
-        try:
-            embeddings = await target.backend.embed(call, until, job.lane)
-            outcome = _checked(embeddings, job, target, len(call.inputs))
-        finally:
-            fault = outcome if isinstance(outcome, Fault) else None
-            hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
-            health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
+        with tracing.call(target, job.alias, items, job.dimensions) as trace:
+            try:
+                embeddings = await target.backend.embed(call, until, job.lane)
+                outcome = _checked(embeddings, job, target, items)
+            finally:
+                fault = outcome if isinstance(outcome, Fault) else None
+                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                now, cut_off = self.clock(), outcome is None
+                health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
+                error, tokens = _told(outcome)
+                trace(error, tokens)
+                self.metrics.called(job.alias, target, now - ticket.began, items, error, tokens)
         return outcome
 
     async def _among_others(
-        self, job: Job, target: Target, batch: Sequence[int], call: EmbedCall, until: float
+        self, job: Job, target: Target, batch: Sequence[int], call: EmbedCall, until: float, others: int
     ) -> Answer | Fault:
         """In one upstream call with what others have to send at the same moment, if there is any."""
 
         async def ask(call: EmbedCall, until: float) -> Answer | Fault:
-            return await self._try(job, target, call, until)
+            return await self._try(job, target, call, until, others)
 
         def is_full() -> bool:
             load = target.backend.load
@@ -132,6 +140,13 @@ class Calls:
         now = self.clock()
         own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
         return min(deadline, now + own)
+
+
+def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:
+    """What went wrong, "" for nothing, and the tokens that the target has reported."""
+    if outcome is None:
+        return "cancelled", None
+    return (outcome.kind, None) if isinstance(outcome, Fault) else ("", outcome.tokens)
 
 
 def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway import planning, sharing
+from gateway.away import away
 from gateway.delivery import Answer
 from gateway.planning import Weight
 from gateway.sharing import Ask, Rider, Small
@@ -111,7 +112,8 @@ class Coalescer:
         self._set_timer(line, batch, came + min(self.moment, (small.until - came) / PART_OF_TIME))
         own_time = loop.call_at(small.until, _is_late, batch, rider)
         try:
-            return await rider.outcome
+            with away():
+                return await rider.outcome
         finally:
             own_time.cancel()
             batch.wanted -= 1

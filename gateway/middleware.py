@@ -20,6 +20,7 @@ from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.inputs import quoted
 from gateway.logs import ACCESS, GATEWAY
+from gateway.metrics import Metrics
 from gateway.record import Record
 
 RECORD: Final = "gateway.record"
@@ -85,9 +86,10 @@ class Running:
 class RequestFrame:
     """Pure ASGI: Starlette's BaseHTTPMiddleware would add a task and a queue to every request."""
 
-    def __init__(self, app: ASGIApp, running: Running) -> None:
+    def __init__(self, app: ASGIApp, running: Running, metrics: Metrics) -> None:
         self._app = app
         self._running = running
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -128,6 +130,8 @@ class RequestFrame:
                 await error_response(internal)(scope, receive, framed_send)
         finally:
             self._running.leave()
+            if record.embeds:
+                self._metrics.answered(record, status)
             if not scope["path"].startswith("/health/"):
                 ACCESS.info(
                     "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
+from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from gateway import build
@@ -38,7 +39,7 @@ def _bring_up(config: Config, answer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # its parent says what is to be said
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        asyncio.run(build.house(config).close())
+        asyncio.run(build.house(replace(config, tracing=None)).close())  # there is nothing to trace
     except (BuildError, StoreError) as error:
         answer.send(str(error))
     else:

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from gateway.allowances import Priority
+from gateway.away import away
 from gateway.lanes import Lanes, Pace
 from gateway.routing import Load
 from providers.base import Fault, FaultKind
@@ -58,17 +59,18 @@ class Slots:
     @asynccontextmanager
     async def slot(self, deadline: float, lane: Priority = "interactive") -> AsyncIterator[Fault | None]:
         """Yields None with a slot in hand, or the fault that there is none in time for an answer before `deadline`."""
-        refusal = None if self._lanes.take(lane) else await self._wait(deadline, lane)
-        if refusal is not None:
-            yield refusal
-            return
-        began = _now()
-        self._paces[lane].begin(began)
-        try:
-            yield None
-        finally:
-            self._paces[lane].end(began, _now())
-            self._release(lane)
+        with away():
+            refusal = None if self._lanes.take(lane) else await self._wait(deadline, lane)
+            if refusal is not None:
+                yield refusal
+                return
+            began = _now()
+            self._paces[lane].begin(began)
+            try:
+                yield None
+            finally:
+                self._paces[lane].end(began, _now())
+                self._release(lane)
 
     async def _wait(self, deadline: float, lane: Priority) -> Fault | None:
         loop = asyncio.get_running_loop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,8 +36,14 @@ class Bench:
         self.metrics = Metrics()
         self.calls = Calls(Retry(self.time.clock, self.time.sleep, lambda: 0.0), self.time.clock, self.metrics)
 
-    async def ask(self, texts: Sequence[str] = ("a",), within: float = 60.0, others: int = 0) -> Answer | Fault:
-        job = Job(plan(list(texts), [1] * len(texts), range(len(texts))), DIMENSIONS, alias="small")
+    async def ask(
+        self,
+        texts: Sequence[str] = ("a",),
+        within: float = 60.0,
+        others: int = 0,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Answer | Fault:
+        job = Job(plan(list(texts), [1] * len(texts), range(len(texts))), DIMENSIONS, alias="small", extra=extra or {})
         return await self.calls.batch(job, self.target, range(len(texts)), self.time.now + within, others)
 
     @property
@@ -101,6 +109,33 @@ async def test_client_in_a_hurry(within: float, state: str) -> None:
     bench = Bench(failing(FaultKind.TIMEOUT))
     for _ in range(10):
         await bench.ask(within=within)
+
+    assert state == bench.health.state(bench.time.now)
+
+
+async def test_own_time() -> None:
+    """All the time that a target has is enough to tell of it, at whatever time it is asked."""
+    bench = Bench(failing(FaultKind.TIMEOUT))
+    bench.target = replace(bench.target, timeout=0.3)
+    states = set()
+    for _ in range(100):
+        bench.time.now += 16_315.653
+        for _ in range(5):
+            await bench.ask()
+        states.add(bench.health.state(bench.time.now))
+
+    assert {"open"} == states
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(backends.one_too_few, "closed"), (failing(FaultKind.BROKEN), "closed"), (OVERLOADED, "open")],
+)
+async def test_fields_of_a_client(answer: backends.Answer, state: str) -> None:
+    """A client whose own fields make for wrong answers does not have the target taken from all others."""
+    bench = Bench(answer)
+    for _ in range(5):
+        await bench.ask(extra={"output_size": 4})
 
     assert state == bench.health.state(bench.time.now)
 

@@ -1,0 +1,57 @@
+"""How long a request was away: at its targets or waiting for them, however many of its calls were so side by side.
+
+What remains of its time is what the gateway itself took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Away:
+    """Of one request, in seconds on its clock."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.seconds = 0.0
+        self._calls = 0
+        self._since = 0.0
+
+    def leave(self) -> None:
+        if self._calls == 0:
+            self._since = self._clock()
+        self._calls += 1
+
+    def back(self) -> None:
+        self._calls -= 1
+        if self._calls == 0:
+            self.seconds += self._clock() - self._since
+
+
+_mine: ContextVar[Away | None] = ContextVar("away", default=None)
+
+
+@contextmanager
+def counting(away: Away) -> Iterator[None]:
+    """Calls that are begun inside count for this one."""
+    token = _mine.set(away)
+    try:
+        yield
+    finally:
+        _mine.reset(token)
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Told by whatever waits for somebody else."""
+    mine = _mine.get()
+    if mine is None:
+        yield
+        return
+    mine.leave()
+    try:
+        yield
+    finally:
+        mine.back()
