@@ -92,7 +92,9 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
             inputs, cut_items = _read_token_ids(lists, rules)
         else:
             inputs, cut_items = await asyncio.to_thread(_read_token_ids, lists, rules)
-    whole = [rules.prompted(item) if isinstance(item, str) else item for item in inputs]
+    whole = inputs
+    if rules.prompt is not None:
+        whole = [rules.prompted(item) if isinstance(item, str) else item for item in inputs]
     sizes = Sizes(whole, counter)
     if rules.cut_over is None:
         await _check(whole, sizes, route, decides=decides)
@@ -174,5 +176,9 @@ async def _cut(admitted: Admitted, texts: Sequence[str], long: Collection[int], 
 
 async def count(inputs: Sequence[Input], counter: Counter) -> list[int]:
     """The tokens of each input, for a usage that no upstream reported."""
-    texts = iter(await tokens.counts(counter, [item for item in inputs if isinstance(item, str)]))
-    return [next(texts) if isinstance(item, str) else len(item) for item in inputs]
+    texts = [item for item in inputs if isinstance(item, str)]
+    counts = await tokens.counts(counter, texts)
+    if len(texts) == len(inputs):
+        return counts
+    left = iter(counts)
+    return [next(left) if isinstance(item, str) else len(item) for item in inputs]

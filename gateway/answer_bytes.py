@@ -105,8 +105,9 @@ class AnswerBytes:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or self.outcome is not None:
             return  # a trailer
-        key, text = name.decode("latin-1").lower(), _text(value)
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        key, text = name.decode("latin-1").lower(), value.decode().strip() if value.isascii() else _text(value)
+        headers = self._headers
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         parser = self._parser

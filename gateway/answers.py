@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/embeddings/object
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,24 +32,19 @@ class Result:
     """How many of the inputs cost nothing, where a cache is used: found there, or sent already for someone else."""
 
 
-def _embedding(vector: bytes, encoding: EncodingFormat) -> bytes:
-    if encoding == "base64":
-        return b'"' + codec.vector_to_base64(vector) + b'"'
-    return codec.vector_to_json(vector)
+def _written(encoding: EncodingFormat) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """What stands around a vector's text, and what writes it."""
+    return (b'"', codec.vector_to_base64) if encoding == "base64" else (b"", codec.vector_to_json)
 
 
 def result_body(result: Result, encoding: EncodingFormat) -> bytes:
     """OpenAI's answer. The vectors are joined as they are: no Python float is ever made."""
+    quote, written = _written(encoding)
     parts = [b'{"object":"list","data":[']
-    for index, vector in enumerate(result.vectors):
-        parts += (
-            b',{"object":"embedding","index":' if index else b'{"object":"embedding","index":',
-            b'%d,"embedding":' % index,
-            _embedding(vector, encoding),
-            b"}",
-        )
-    parts += (
-        b'],"model":',
+    for index, text in enumerate(map(written, result.vectors)):
+        parts += (b'{"object":"embedding","index":%d,"embedding":%b' % (index, quote), text, quote, b"},")
+    parts[-1:] = (
+        b'}],"model":',
         codec.write_json(result.model),
         b',"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (result.tokens, result.tokens),
     )
@@ -58,13 +53,11 @@ def result_body(result: Result, encoding: EncodingFormat) -> bytes:
 
 def nugen_body(result: Result, encoding: EncodingFormat, *, request_id: str, created: int) -> bytes:
     """Nugen's answer, whose items have no `object` and whose usage has one number. https://docs.nugen.in"""
+    quote, written = _written(encoding)
     parts = [b'{"id":', codec.write_json(f"embed-{request_id}"), b',"object":"embedding","data":[']
-    for index, vector in enumerate(result.vectors):
-        parts += (
-            b',{"embedding":' if index else b'{"embedding":',
-            _embedding(vector, encoding),
-            b',"index":%d}' % index,
-        )
+    for index, text in enumerate(map(written, result.vectors)):
+        parts += (b'{"embedding":' + quote, text, quote, b',"index":%d},' % index)
+    parts[-1] = parts[-1][:-1]
     parts += (
         b'],"model":',
         codec.write_json(result.model),

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, cast
+from typing import Final
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import openapi
 from gateway.admin import Admin
 from gateway.endpoints import Endpoints
-from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath
+from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
 from gateway.metrics import Metrics
-from gateway.middleware import RECORD, RequestFrame, error_response
+from gateway.middleware import RequestFrame
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.trace_frame import TraceFrame
@@ -60,33 +57,74 @@ def application(
     cors_origins: Sequence[str],
     metrics: Metrics,
     tracing: Tracing | None,
-) -> Starlette:
+) -> ASGIApp:
     """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
-    middleware = [Middleware(RequestFrame, running=endpoints.running, metrics=metrics)]
+    inner: ASGIApp = Paths(routes(endpoints, admin, targets, telemetry))
     if tracing is not None:
-        middleware.append(Middleware(TraceFrame, tracing=tracing))
-    if cors_origins:  # outermost, so that errors too can be read by the page
-        cors = Middleware(
-            ClientCors,
-            allow_origins=cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-            max_age=600,
-        )
-        middleware.insert(0, cors)
-    app = Starlette(
-        routes=routes(endpoints, admin, targets, telemetry),
-        middleware=middleware,
-        exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
+        inner = TraceFrame(inner, tracing)
+    app = RequestFrame(inner, endpoints.running, metrics)
+    if not cors_origins:
+        return app
+    return ClientCors(  # outermost, so that errors too can be read by the page
+        app,
+        allow_origins=cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=600,
     )
-    app.router.redirect_slashes = False  # a redirected POST loses its body with many clients
-    return app
+
+
+class Answering:
+    """An endpoint as an ASGI application, which raises what the endpoint raises."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self._endpoint(request)
+        await response(scope, receive, send)
+
+
+class Paths:
+    """Starlette's routes, of which those without a part that varies are found at once, whatever stands before them.
+
+    Where no route fits it raises UnknownPath, or MethodNotAllowed. Starlette's own application would walk through the
+    whole table, and through three more layers around it.
+    """
+
+    def __init__(self, table: Sequence[Route]) -> None:
+        self._table = table
+        fixed = [route for route in table if not route.param_convertors]
+        self._fixed = {(method, route.path): route.app for route in fixed for method in route.methods or ()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._fixed.get((scope["method"], scope["path"]))
+        if app is None:
+            found = [(route, *route.matches(scope)) for route in self._table]
+            route, _, child = next((fit for fit in found if fit[1] is Match.FULL), (None, None, {}))
+            if route is None:
+                raise _refusal(scope, [route for route, match, _ in found if match is not Match.NONE])
+            scope.update(child)
+            app = route.app
+        await app(scope, receive, send)
+
+
+def _refusal(scope: Scope, fitting: Sequence[Route]) -> UnknownPath | MethodNotAllowed:
+    """`fitting` are the routes that take the path with another method."""
+    asked = f"{scope['method']} {quoted(scope['path'])}"
+    if not fitting:
+        return UnknownPath(
+            f"There is nothing at `{asked}`. Embeddings are at `POST /v1/embeddings`, models at `GET /v1/models`."
+        )
+    allowed = ", ".join(sorted(set[str]().union(*(route.methods or () for route in fitting))))
+    return MethodNotAllowed(f"`{asked}` is not possible here; this path takes {allowed}.", headers={"allow": allowed})
 
 
 def routes(
     endpoints: Endpoints, admin: Admin | None, targets: TargetAdmin | None, telemetry: Telemetry | None
-) -> list[BaseRoute]:
+) -> list[Route]:
     """Every path with and without a trailing slash, OpenAI's with and without `/v1`: base URLs come in all forms."""
     table: list[tuple[str, str, Endpoint]] = []
     for prefix in ("/v1", ""):
@@ -127,43 +165,12 @@ def routes(
             ("POST", "/admin/targets/drain", targets.drain),
             ("POST", "/admin/targets/restore", targets.restore),
         )
-    return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
+    return [
+        Route(form, Answering(endpoint), methods=[method])
+        for method, path, endpoint in table
+        for form in (f"{path}/", path)
+    ]
 
 
 async def _describe(request: Request) -> Response:
     return Response(openapi.body(), media_type="application/json")
-
-
-async def _on_gateway_error(request: Request, error: Exception) -> Response:
-    error = cast("GatewayError", error)  # Starlette's handlers are typed for any exception
-    request.scope[RECORD].error = error.error_code or error.type
-    if error.__cause__ is not None:
-        request.scope[RECORD].error += f" ({type(error.__cause__).__name__})"
-    return error_response(error)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: an unknown path or method."""
-    error = cast("HTTPException", error)
-    asked = f"{request.method} {quoted(request.url.path)}"
-    if error.status_code == 404:
-        return await _on_gateway_error(
-            request,
-            UnknownPath(
-                f"There is nothing at `{asked}`. Embeddings are at `POST /v1/embeddings`, models at `GET /v1/models`."
-            ),
-        )
-    if error.status_code == 405:
-        allowed = ", ".join(sorted(_methods(request)))
-        return await _on_gateway_error(
-            request,
-            MethodNotAllowed(f"`{asked}` is not possible here; this path takes {allowed}.", headers={"allow": allowed}),
-        )
-    return await _on_gateway_error(request, InvalidRequest(error.detail))
-
-
-def _methods(request: Request) -> set[str]:
-    """What the path takes in all; Starlette tells the first route's."""
-    table = cast("list[Route]", request.app.routes)
-    fitting = [route for route in table if route.matches(request.scope)[0] is not Match.NONE]
-    return set[str]().union(*(route.methods or () for route in fitting))

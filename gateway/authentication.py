@@ -27,7 +27,7 @@ from gateway.addresses import Source
 from gateway.auth import PREFIX, Caller, KeyRecord, Refused, key_hash, masked, well_formed
 from gateway.errors import NO_RETRY, GatewayError, RateLimited, Unauthenticated, retry_headers
 from gateway.failures import Failures
-from gateway.known_keys import KnownKeys, Shelf
+from gateway.known_keys import REMEMBERED, KnownKeys, Shelf
 from gateway.minted import MINTED_PREFIX, Mint
 from gateway.oidc import TokenVerifier
 
@@ -46,6 +46,7 @@ class Authenticator:
         self._tokens = tokens
         self._failures = failures
         self._line = asyncio.Lock()
+        self._callers: dict[str, tuple[KeyRecord, Caller]] = {}
 
     async def caller(self, shown: str | None, source: Source) -> Caller:
         """Raises Unauthenticated, RateLimited, StateUnavailable or UpstreamUnavailable.
@@ -70,13 +71,25 @@ class Authenticator:
         if not shown.startswith(PREFIX) and signatures.looks_like_token(shown):
             caller = await self._tokens.caller(shown)
             return f"The token is not valid here: {caller.reason}." if isinstance(caller, Refused) else caller
-        record = await self._found(self._keys.by_hash, key_hash(shown), source) if well_formed(shown) else None
+        record, keys = None, self._keys.by_hash
+        if shown.isascii() and (keys.knows(name := key_hash(shown)) or well_formed(shown)):
+            record = await self._found(keys, name, source)
         if record is None:
             return (
                 f"The API key `{masked(shown)}` is not valid here: it is mistyped, expired, revoked, or not one of "
                 f"this gateway's keys, which start with `{PREFIX}`."
             )
-        return Caller.of(record)
+        return self._caller_of(record)
+
+    def _caller_of(self, record: KeyRecord) -> Caller:
+        """Made once of a record, which stays the same one for as long as it is believed."""
+        known, caller = self._callers.get(record.id, (None, None))
+        if known is not record or caller is None:
+            caller = Caller.of(record)
+            if len(self._callers) >= REMEMBERED:
+                self._callers.clear()
+            self._callers[record.id] = (record, caller)
+        return caller
 
     async def _of_minted(self, shown: str, source: Source) -> Caller | str:
         minted = Refused("this gateway mints none") if self._mint is None else self._mint.read(shown)

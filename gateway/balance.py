@@ -20,6 +20,8 @@ def in_order(targets: Sequence[Target], items: int, now: float, random: Callable
     first, the other goes first where the one has clearly more work before it: the power of two choices,
     https://www.eecs.harvard.edu/~michaelm/postscripts/tpds2001.pdf. `items` is how many inputs the job has.
     """
+    if len(targets) == 1:
+        return [target for target in targets if target.health.usable]
     ordered: list[Target] = []
     usable = sorted((target for target in targets if target.health.usable), key=lambda target: target.priority)
     waits = {id(target): _wait(target, now) for target in usable}

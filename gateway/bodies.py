@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from gateway.errors import RequestTimeout, RequestTooLarge, UnsupportedEncoding
+from gateway.in_time import in_time
 from gateway.inputs import quoted
 from gateway.wire import parse_object
 
@@ -21,25 +22,29 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
 
     Raises UnsupportedEncoding, RequestTooLarge as soon as that is known, and RequestTimeout.
     """
-    encoding = request.headers.get("content-encoding", "identity")
+    sent = dict(reversed(request.scope["headers"]))  # the first of each name
+    encoding = sent.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding.strip().lower() not in ("", "identity"):
         raise UnsupportedEncoding(
             f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
         )
-    declared = request.headers.get("content-length", "0")
-    if declared.isascii() and declared.isdigit() and int(declared[:18]) > most:
+    declared = sent.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:18]) > most:
         raise _too_large(most)
-    chunks: list[bytes] = []
-    total = 0
     try:
-        async with asyncio.timeout_at(deadline):
-            async for chunk in request.stream():
-                total += len(chunk)
-                if total > most:
-                    raise _too_large(most)
-                chunks.append(chunk)
+        return await in_time(_whole(request, most), deadline)
     except TimeoutError:
         raise RequestTimeout("The request body did not arrive in time. Send it again.") from None
+
+
+async def _whole(request: Request, most: int) -> bytes:
+    chunks: list[bytes] = []
+    total = 0
+    async for chunk in request.stream():
+        total += len(chunk)
+        if total > most:
+            raise _too_large(most)
+        chunks.append(chunk)
     return b"".join(chunks)
 
 

@@ -218,7 +218,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
                 yield
         await house.close()
 
-    return Router(default=house.current, lifespan=lifespan)
+    return Router(default=house.current, redirect_slashes=False, lifespan=lifespan)
 
 
 def _canaries(house: House) -> Canaries:

@@ -41,7 +41,7 @@ class Calls:
         health = target.health
         call = EmbedCall(
             model=target.model,
-            inputs=[job.plan.inputs[position] for position in batch],
+            inputs=list(map(job.plan.inputs.__getitem__, batch)),
             dimensions=job.sent_dimensions,
             input_type=job.input_type if target.takes_role else None,
             user=job.user,
@@ -56,7 +56,7 @@ class Calls:
                 return refusal
             if not sent:
                 health.retries.earn()
-                health.hedges.earn(sum(job.plan.sizes[position] for position in batch))
+                health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
             sent, until = sent + 1, self._try_until(target, deadline, others)
             if target.coalescer is None or len(batch) > SMALL or spoilt:
                 outcome = await self._try(job, target, call, until, others)

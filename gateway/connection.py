@@ -11,8 +11,7 @@ it has the last answer is noticed to be gone when that answer is written: until 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final
 
 CONNECTION: Final = "gateway.connection"
@@ -24,17 +23,15 @@ class Connection:
         self.gone = False
         self._task: asyncio.Task[Any] | None = None
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """While inside, the current task is cancelled when the client goes.
 
         One task at a time: the requests of a connection are answered one after the other.
         """
         self._task = asyncio.current_task()
-        try:
-            yield
-        finally:
-            self._task = None
+
+    def __exit__(self, *raised: object) -> None:
+        self._task = None
 
     def hang_up(self) -> None:
         """The client has gone: nobody would get the answer."""

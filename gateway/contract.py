@@ -10,6 +10,9 @@ import numpy as np
 from providers import codec
 from providers.base import Embeddings, Fault, FaultKind
 
+FEW: Final = 8
+"""Vectors that are looked at sooner one by one than all together: one takes 1 or 6 us, a hundred 80 or 40."""
+
 
 def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = None) -> list[bytes] | Fault:
     """The vectors in the order of the inputs, or the first promise that they break.
@@ -23,10 +26,13 @@ def check(answer: Embeddings, inputs: int, dimensions: int, kept: int | None = N
     vectors = _in_order(answer)
     if isinstance(vectors, Fault):
         return vectors
-    for item, vector in enumerate(vectors):
-        if len(vector) != dimensions * codec.FLOAT32.itemsize:
-            length = len(vector) / codec.FLOAT32.itemsize
-            return _breach(f"the vector has {length:g} values where this model's have {dimensions}", item)
+    octets = dimensions * codec.FLOAT32.itemsize
+    if set(map(len, vectors)) != {octets}:
+        item = next(item for item, vector in enumerate(vectors) if len(vector) != octets)
+        length = len(vectors[item]) / codec.FLOAT32.itemsize
+        return _breach(f"the vector has {length:g} values where this model's have {dimensions}", item)
+    if len(vectors) <= FEW and all(codec.plainly_right(vector, kept) for vector in vectors):
+        return vectors
     values = codec.matrix(vectors)
     finite = np.isfinite(values)
     if not finite.all():
@@ -48,9 +54,10 @@ def billed(answer: Embeddings) -> int | None:
 
 
 def _in_order(answer: Embeddings) -> list[bytes] | Fault:
-    if answer.indexes is None:
+    places = list(range(len(answer.vectors)))
+    if answer.indexes is None or answer.indexes == places:
         return list(answer.vectors)
-    if sorted(answer.indexes) != list(range(len(answer.vectors))):
+    if sorted(answer.indexes) != places:
         return _breach("the indexes of the vectors are not those of the inputs, each once")
     ordered = list(answer.vectors)
     for index, vector in zip(answer.indexes, answer.vectors, strict=True):

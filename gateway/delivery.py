@@ -85,6 +85,8 @@ class Delivery:
 
     @property
     def missing(self) -> list[int]:
+        if None not in self.vectors:
+            return []
         return [position for position, vector in enumerate(self.vectors) if vector is None]
 
     @property
@@ -93,8 +95,9 @@ class Delivery:
         return whole if len(whole) == len(self.vectors) else None
 
     def keep(self, batch: Sequence[int], answer: Answer) -> None:
+        vectors = self.vectors
         for position, vector in zip(batch, answer.vectors, strict=True):
-            self.vectors[position] = vector
+            vectors[position] = vector
         self.tokens = None if answer.tokens is None or self.tokens is None else self.tokens + answer.tokens
         self.shared |= answer.shared
         if answer.target not in self.targets:

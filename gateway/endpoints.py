@@ -31,6 +31,7 @@ from providers import codec
 
 JSON: Final = "application/json"
 PRIORITIES: Final = get_args(Priority)
+HEADERS: Final = "gateway.headers"
 INLINE_BODY: Final = 2**20
 """Bytes; a larger body, which may hold millions of token ids, is read in a thread, so that others go on."""
 
@@ -71,7 +72,7 @@ class Endpoints:
     async def _embed(
         self, request: Request, *, path_model: str | None = None, azure: bool = False, texts_only: bool = False
     ) -> tuple[EmbeddingsRequest, Result]:
-        with connection.of(request.scope).working():
+        with connection.of(request.scope):
             return await self._embed_for_client(request, path_model, azure=azure, texts_only=texts_only)
 
     async def _embed_for_client(
@@ -81,15 +82,16 @@ class Endpoints:
         record.embeds = True
         arrived = asyncio.get_running_loop().time()
         caller = await self._caller(request, azure=azure)
-        deadline = arrived + self._allowed_seconds(request)
-        priority = _wished_priority(request)
+        headers = _headers_of(request)
+        deadline = arrived + self._allowed_seconds(headers.get("x-request-timeout-ms"))
+        priority = _wished_priority(headers.get("x-priority"))
         raw = await bodies.read(request, self.max_body, deadline)
         parse = functools.partial(
             parse_request,
             raw,
             path_model=path_model,
-            require_space=request.headers.get("x-embedding-require-space"),
-            cache_control=CacheControl.of(request.headers.get("cache-control")),
+            require_space=headers.get("x-embedding-require-space"),
+            cache_control=CacheControl.of(headers.get("cache-control")),
             priority=priority,
             texts_only=texts_only,
         )
@@ -98,7 +100,7 @@ class Endpoints:
         return body, await self.gateway.embed(body, caller, deadline, record)
 
     async def _caller(self, request: Request, *, azure: bool = False) -> Caller:
-        headers = request.headers
+        headers = _headers_of(request)
         record = _record(request)
         self.state.require()
         with record.timing("auth"):
@@ -107,8 +109,7 @@ class Endpoints:
         record.key, record.team = caller.name, caller.team or ""
         return caller
 
-    def _allowed_seconds(self, request: Request) -> float:
-        wish = request.headers.get("x-request-timeout-ms")
+    def _allowed_seconds(self, wish: str | None) -> float:
         if wish is None:
             return self.timeout
         if not (wish.isascii() and wish.isdigit() and int(wish[:12]) > 0):
@@ -178,8 +179,16 @@ class Endpoints:
         return _json({"status": "ready", "unavailable": without} if without else {"status": "ready"})
 
 
-def _wished_priority(request: Request) -> Priority | None:
-    wish = request.headers.get("x-priority")
+def _headers_of(request: Request) -> Mapping[str, str]:
+    """The first of each name. Starlette's own look through them all, for each name anew."""
+    found: dict[str, str] | None = request.scope.get(HEADERS)
+    if found is None:
+        sent = reversed(request.scope["headers"])
+        found = request.scope[HEADERS] = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent}
+    return found
+
+
+def _wished_priority(wish: str | None) -> Priority | None:
     if wish is not None and wish not in PRIORITIES:
         raise InvalidRequest("`x-priority` must be `bulk` or `interactive`; it may only lower what the key has.")
     return cast("Priority | None", wish)

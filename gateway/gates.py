@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote
@@ -43,10 +43,6 @@ class Gate:
     @property
     def id(self) -> str:
         return f"{self.kind}:{self.subject}"
-
-    @property
-    def by_tokens(self) -> bool:
-        return self.kind in ("tokens", "usd_budget", "token_budget")
 
     @property
     def refills(self) -> bool:
@@ -98,36 +94,49 @@ def of_request(
 ) -> list[Gate]:
     """Every gate that a request of so many tokens and such a cost has to pass."""
     team = teams.get(caller.team) if caller.team is not None else None
-    key, model = f"key:{caller.key_id}", f"model:{route.alias}"
-    gates = [*_of_rates(key, caller.rates, tokens), *_of_rates(model, route.rates, tokens)]
+    gates: list[Gate] = []
+    _add_rates(gates, "key", caller.key_id, caller.rates, tokens)
+    _add_rates(gates, "model", route.alias, route.rates, tokens)
     for pattern, rates in caller.model_rates.items():
         if fits(route.alias, pattern):
             subject = ":".join(quote(part, safe="") for part in (caller.key_id, pattern, route.alias))
-            gates += _of_rates(f"key-model:{subject}", rates, tokens)
-    gates += _of_budget(key, caller.budget, tokens, nanos, now)
-    if team is not None:
-        gates += _of_rates(f"team:{caller.team}", team.rates, tokens)
-        gates += _of_budget(f"team:{caller.team}", team.budget, tokens, nanos, now)
+            _add_rates(gates, "key-model", subject, rates, tokens)
+    _add_budget(gates, "key", caller.key_id, caller.budget, tokens, nanos, now)
+    if team is not None and caller.team is not None:
+        _add_rates(gates, "team", caller.team, team.rates, tokens)
+        _add_budget(gates, "team", caller.team, team.budget, tokens, nanos, now)
     return gates
 
 
-def _of_rates(subject: str, rates: Rates, tokens: int) -> Iterator[Gate]:
+def by_tokens(caller: Caller, route: Route, teams: Mapping[str, Team]) -> bool:
+    """Whether one of those gates is of tokens or money."""
+    team = teams.get(caller.team) if caller.team is not None else None
+    if caller.budget is not None or caller.rates.tpm is not None or route.rates.tpm is not None:
+        return True
+    if team is not None and (team.budget is not None or team.rates.tpm is not None):
+        return True
+    return any(rates.tpm is not None and fits(route.alias, pattern) for pattern, rates in caller.model_rates.items())
+
+
+def _add_rates(gates: list[Gate], whose: str, name: str, rates: Rates, tokens: int) -> None:
     if rates.rpm is not None:
-        yield Gate("requests", subject, rates.rpm, 1, rates.shadow)
+        gates.append(Gate("requests", f"{whose}:{name}", rates.rpm, 1, rates.shadow))
     if rates.tpm is not None:
-        yield Gate("tokens", subject, rates.tpm, tokens, rates.shadow)
+        gates.append(Gate("tokens", f"{whose}:{name}", rates.tpm, tokens, rates.shadow))
     if rates.concurrent is not None:
-        yield Gate("concurrent", subject, rates.concurrent, 1, rates.shadow)
+        gates.append(Gate("concurrent", f"{whose}:{name}", rates.concurrent, 1, rates.shadow))
 
 
-def _of_budget(subject: str, budget: Budget | None, tokens: int, nanos: int, now: float) -> Iterator[Gate]:
+def _add_budget(
+    gates: list[Gate], whose: str, name: str, budget: Budget | None, tokens: int, nanos: int, now: float
+) -> None:
     if budget is None:
         return
-    subject, ends = f"{subject}:{budget.period(now)}", budget.ends(now)
+    subject, ends = f"{whose}:{name}:{budget.period(now)}", budget.ends(now)
     if budget.nanos is not None:
-        yield Gate("usd_budget", subject, budget.nanos, nanos, ends=ends, soft=budget.soft)
+        gates.append(Gate("usd_budget", subject, budget.nanos, nanos, ends=ends, soft=budget.soft))
     if budget.tokens is not None:
-        yield Gate("token_budget", subject, budget.tokens, tokens, ends=ends, soft=budget.soft)
+        gates.append(Gate("token_budget", subject, budget.tokens, tokens, ends=ends, soft=budget.soft))
 
 
 def refused(gates: Sequence[Gate], standings: Sequence[Standing]) -> list[tuple[Gate, Standing]]:
@@ -137,6 +146,8 @@ def refused(gates: Sequence[Gate], standings: Sequence[Standing]) -> list[tuple[
 
 def shadowed(gates: Sequence[Gate], standings: Sequence[Standing]) -> list[str]:
     """The shadow limits that would have refused it."""
+    if not gates:
+        return []
     return [gate.id for gate, s in zip(gates, standings, strict=True) if s.wait is not None and gate.shadow]
 
 
@@ -184,6 +195,8 @@ def headers(gates: Sequence[Gate], standings: Sequence[Standing]) -> dict[str, s
     https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
     told: dict[str, str] = {}
+    if not gates:
+        return told
     for kind in ("requests", "tokens"):
         pairs = [(g, s) for g, s in zip(gates, standings, strict=True) if g.kind == kind and not g.shadow]
         if pairs:

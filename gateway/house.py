@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from gateway import assembly, entrance
+from gateway import assembly, entrance, memory
 from gateway.books import Books
 from gateway.cache import Cache
 from gateway.current import Current
@@ -68,3 +68,4 @@ class House:
         issuers = [issuer for config in living for issuer in config.issuers]
         self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
         await self.engines.keep({assembly.engine_key(target) for target in targets})
+        memory.forget_former()

@@ -21,6 +21,8 @@ _KEY: Final = re.compile(r"sk-gateway-[\w.-]{20,}")
 
 def quoted(name: str, limit: int = 100) -> str:
     """A name that came from outside, fit for a message or a log: short, on one line, and never one of our keys."""
+    if len(name) <= limit and name.isprintable() and "`" not in name and "sk-gateway-" not in name:
+        return name
     name = _KEY.sub("sk-gateway-…", name) if "sk-gateway-" in name else name
     clean = "".join(c if c.isprintable() and c != "`" else "?" for c in name[: limit + 1])
     return clean if len(name) <= limit else clean[:limit] + "…"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import uuid
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +19,15 @@ from gateway.logs import GATEWAY
 from gateway.store import Usage, UsageKey, UsageStore
 
 WRITE_SECONDS: Final = 1.0
+
+
+DAY: Final = 86_400
+
+
+@functools.lru_cache(maxsize=2)
+def _day(number: int) -> str:
+    """The date of the day of UTC that begins so many days after the epoch."""
+    return datetime.datetime.fromtimestamp(number * DAY, datetime.UTC).date().isoformat()
 
 
 class Ledger:
@@ -31,11 +41,15 @@ class Ledger:
         self._failing = False
 
     def add(self, caller: Caller, model: str, usage: Usage) -> None:
+        """The ledger keeps the usage that it is given."""
         if self._store is None:
             return
-        day = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC).date().isoformat()
-        key = UsageKey(day, caller.key_id, caller.name, caller.team or "", model)
-        self._sums.setdefault(key, Usage()).add(usage)
+        key = UsageKey(_day(int(self._clock() // DAY)), caller.key_id, caller.name, caller.team or "", model)
+        sums = self._sums.get(key)
+        if sums is None:
+            self._sums[key] = usage
+        else:
+            sums.add(usage)
 
     async def run(self) -> None:
         """Writes every second until cancelled; `write` afterwards writes the rest."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,9 @@ class Reservation:
         return gates.shadowed(self.gates, self.standings)
 
 
+NOTHING: Final = Reservation("", (), (), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Settlement:
     home: LimitStore
@@ -85,6 +89,7 @@ class Limiter:
         self._teams = teams
         self._on_loss = on_loss
         self._clock = clock
+        self._name, self._numbers = uuid.uuid4().hex, itertools.count()
         self._settling: set[asyncio.Task[None]] = set()
         self._waiting: deque[_Settlement] = deque()
 
@@ -96,19 +101,19 @@ class Limiter:
 
     def counts(self, caller: Caller, route: Route) -> bool:
         """Whether a limit of tokens or money applies, so that tokens have to be counted before anything is sent."""
-        return any(gate.by_tokens for gate in gates.of_request(caller, route, self._teams, 0, 0, 0.0))
+        return gates.by_tokens(caller, route, self._teams)
 
     async def reserve(self, caller: Caller, route: Route, tokens: int, seconds: float) -> Reservation:
         """Takes the request, its tokens and their cost from every limit that applies, for so many seconds.
 
         Raises RateLimited or QuotaExhausted, having taken nothing, and StateUnavailable.
         """
-        nanos = route.cost(tokens) or 0
-        wanted = gates.of_request(caller, route, self._teams, tokens, nanos, self._clock())
-        name, lease = uuid.uuid4().hex, seconds + LEASE_SECONDS
-        ends = self._clock() + lease
+        now, nanos = self._clock(), route.cost(tokens) or 0
+        wanted = gates.of_request(caller, route, self._teams, tokens, nanos, now)
         if not wanted:
-            return Reservation(name, (), (), None)
+            return NOTHING
+        name, lease = f"{self._name}-{next(self._numbers)}", seconds + LEASE_SECONDS
+        ends = now + lease
         home = self._shared
         try:
             standings = await home.reserve(name, wanted, lease)

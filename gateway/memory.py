@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from typing import Final
 
 _TRIM_THRESHOLD: Final = -1
@@ -11,6 +12,28 @@ LARGEST_BLOCK: Final = 2**25
 """Bytes; the most that glibc lets be kept."""
 KEPT: Final = 2**26
 """Bytes at the heap's end that are not given back to the system."""
+
+
+YOUNG: Final = 20_000
+"""Objects that may be made, and not be freed by then, between two looks for cycles among them; Python's 700 are soon
+made by a few requests, which leave none."""
+
+
+def leave_alone() -> None:
+    """What has been made to serve stays as long as it serves: no later look for cycles goes through all of it again.
+
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, 20, 20)
+
+
+def forget_former() -> None:
+    """After a change of the configuration: finds what was left alone and serves no more."""
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        leave_alone()
 
 
 def keep_large_blocks() -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import re
+import secrets
 import time
-import uuid
+from collections.abc import Iterable
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -90,12 +91,14 @@ class RequestFrame:
         self._app = app
         self._running = running
         self._metrics = metrics
+        self._name, self._numbers = secrets.token_hex(10), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = Record(_request_id(Headers(scope=scope)), time.perf_counter, time.perf_counter())
+        began = time.perf_counter()
+        record = Record(self._request_id(scope), time.perf_counter, began)
         scope[RECORD] = record
         status = 0
 
@@ -103,7 +106,7 @@ class RequestFrame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(MutableHeaders(scope=message), record)
+                message["headers"] = self._with_headers(message["headers"], record)
             await send(message)
 
         self._running.enter()
@@ -119,6 +122,11 @@ class RequestFrame:
             if status == 0:
                 await error_response(_STOPPING)(scope, receive, framed_send)
             raise
+        except GatewayError as error:
+            record.error = error.error_code or error.type
+            if error.__cause__ is not None:
+                record.error += f" ({type(error.__cause__).__name__})"
+            await error_response(error)(scope, receive, framed_send)
         except Exception as error:  # noqa: BLE001 (the last resort: no stack trace reaches a client)
             GATEWAY.error("unexpected exception", exc_info=error, extra={"fields": {"id": record.request_id}})
             record.error = type(error).__name__
@@ -137,20 +145,25 @@ class RequestFrame:
                     "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}
                 )
 
-    def _add_headers(self, headers: MutableHeaders, record: Record) -> None:
-        for name, value in record.headers.items():
-            headers.setdefault(name, value)  # an error knows better
-        headers["x-request-id"] = record.request_id
-        headers["openai-processing-ms"] = str(round(record.elapsed * 1000))
-        headers["server-timing"] = record.server_timing()
+    def _request_id(self, scope: Scope) -> str:
+        """The client's own id, if it is short and plain, so that its logs and ours can be laid side by side."""
+        own = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        return own if _SANE_ID.fullmatch(own) else f"req_{self._name}{next(self._numbers):012x}"
+
+    def _with_headers(self, own: Iterable[tuple[bytes, bytes]], record: Record) -> list[tuple[bytes, bytes]]:
+        headers = list(own)
+        if record.headers:
+            there = {name for name, _ in headers}  # an error knows better
+            told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in record.headers.items()]
+            headers += [header for header in told if header[0] not in there]
+        headers += (
+            (b"x-request-id", record.request_id.encode()),
+            (b"openai-processing-ms", b"%d" % round(record.elapsed * 1000)),
+            (b"server-timing", record.server_timing().encode()),
+        )
         if self._running.draining:
-            headers["connection"] = "close"
-
-
-def _request_id(headers: Headers) -> str:
-    """The client's own id, if it is short and plain, so that its logs and ours can be laid side by side."""
-    own = headers.get("x-request-id", "")
-    return own if _SANE_ID.fullmatch(own) else f"req_{uuid.uuid4().hex}"
+            headers.append((b"connection", b"close"))
+        return headers
 
 
 def error_response(error: GatewayError) -> Response:

@@ -8,5 +8,6 @@ from gateway.addresses import Source
 
 
 def source(request: Request) -> Source:
-    peer = None if request.client is None else request.client.host
-    return Source(peer, request.headers.getlist("x-forwarded-for"))
+    client = request.scope.get("client")
+    peer = None if client is None else client[0]
+    return Source(peer, [v.decode("latin-1") for name, v in request.scope["headers"] if name == b"x-forwarded-for"])

@@ -5,7 +5,7 @@ It does no I/O and keeps no state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, Final
@@ -19,6 +19,9 @@ _AROUND: Final = 200
 """Bytes around one input, besides the model's name, on the wire that puts most there, which is Gemini's."""
 _MARKS: Final = 3
 """Tokens that a tokenizer may put around a text."""
+
+_SINGLY: Final = tuple((position,) for position in range(2_048))
+"""What plain plans use, as far as one request goes."""
 
 Mean = Callable[[Sequence[bytes], Sequence[int]], bytes]
 """Of vectors, by weights."""
@@ -39,9 +42,13 @@ class Plan:
     origins: Sequence[int]
     overhead: int = 0
     """Of the size of a part, the tokens that are not its own text's."""
+    plain: bool = False
+    """Whether it is known that each input of the request is one of `inputs`, in their order: mostly it is so."""
 
     def merged(self, vectors: Sequence[bytes], mean: Mean) -> list[bytes]:
         """The vectors of the request's inputs, from those of `inputs`; several parts' is their mean by length."""
+        if self.plain:
+            return list(vectors)
         return [vectors[parts[0]] if len(parts) == 1 else self._mean(vectors, parts, mean) for parts in self.uses]
 
     def _mean(self, vectors: Sequence[bytes], parts: Sequence[int], mean: Mean) -> bytes:
@@ -49,6 +56,16 @@ class Plan:
 
     def only(self, positions: Sequence[int]) -> Plan:
         """For these of `inputs` alone; of `uses` what is left of each."""
+        if self.plain:
+            inputs, sizes, origins = self.inputs, self.sizes, self.origins
+            return Plan(
+                [inputs[position] for position in positions],
+                [sizes[position] for position in positions],
+                _SINGLY[: len(positions)],
+                [origins[position] for position in positions],
+                self.overhead,
+                plain=True,
+            )
         place = {position: at for at, position in enumerate(positions)}
         return Plan(
             [self.inputs[position] for position in positions],
@@ -61,11 +78,15 @@ class Plan:
     @property
     def averages(self) -> list[int]:
         """The inputs of the request whose vectors are means."""
+        if self.plain:
+            return []
         return [item for item, parts in enumerate(self.uses) if len(parts) > 1]
 
     @property
     def repeats(self) -> list[int]:
         """How many times the request holds each of `inputs`."""
+        if self.plain:
+            return [1] * len(self.inputs)
         times = [0] * len(self.inputs)
         for parts in self.uses:
             for part in parts:
@@ -73,8 +94,16 @@ class Plan:
         return times
 
 
-def plan(inputs: Sequence[Input], sizes: Sequence[int], items: Iterable[int], overhead: int = 0) -> Plan:
+def plan(inputs: Sequence[Input], sizes: Sequence[int], items: Sequence[int], overhead: int = 0) -> Plan:
     """`items` tells of each input which item of the request it is, or is a part of, in rising order without gaps."""
+    count = len(inputs)
+    if (
+        count <= len(_SINGLY)
+        and items == range(count)
+        and set(map(type, inputs)) == {str}
+        and len(set(inputs)) == count
+    ):
+        return Plan(inputs, sizes, _SINGLY[:count], items, overhead, plain=True)
     places: dict[Hashable, int] = {}
     different: list[Input] = []
     least: list[int] = []  # of an input's sizes the smallest is exact, if any is: the others are upper bounds
@@ -155,6 +184,8 @@ def pack(
     bytes have to stand for them. An input that alone is over a limit gets a batch of its own: whether it fits is then
     the upstream's to say.
     """
+    if _fit_together(sizes, wanted, limits):
+        return [list(wanted)]
     batches: list[list[int]] = []
     batch: list[int] = []
     tokens = weight = 0
@@ -177,6 +208,15 @@ def _fits(limits: Limits, inputs: int, tokens: int, body: int) -> bool:
     return not (
         _over(inputs, limits.inputs) or _over(tokens, limits.request_tokens) or _over(body, limits.request_bytes)
     )
+
+
+def _fit_together(sizes: Sequence[int] | None, wanted: Sequence[int], limits: Limits) -> bool:
+    """Whether surely all fit in one call, as most do: false where more would have to be known."""
+    if not wanted or limits.request_bytes is not None or _over(len(wanted), limits.inputs):
+        return False
+    if limits.request_tokens is None:
+        return True
+    return sizes is not None and sum(map(sizes.__getitem__, wanted)) <= limits.request_tokens
 
 
 def _over(amount: int, limit: int | None) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -44,6 +44,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._cycle = cycle
+        cycle.transport = cast("asyncio.Transport", _Joining(cycle))
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
@@ -77,3 +78,29 @@ class EnvelopeProtocol(HttpToolsProtocol):
             % (error.status, HTTPStatus(error.status).phrase.encode(), len(body), body)
         )
         self.transport.close()
+
+
+class _Joining:
+    """What uvicorn uses of a transport: an answer's head goes out with the first of its body, in one system call."""
+
+    __slots__ = ("_cycle", "_head", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._transport = cycle.transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.writelines((head, data))
+        elif head is None and self._cycle.response_started:
+            self._head = data
+        else:
+            self._head = head  # before an answer there may be an interim one
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,14 +49,9 @@ class Record:
     def __post_init__(self) -> None:
         self.away = Away(self.clock)
 
-    @contextmanager
-    def timing(self, step: str) -> Iterator[None]:
+    def timing(self, step: str) -> _Timing:
         """Adds the time spent inside to a step, whether it succeeds or fails."""
-        begun = self.clock()
-        try:
-            yield
-        finally:
-            self.timings[step] = self.timings.get(step, 0.0) + self.clock() - begun
+        return _Timing(self, step)
 
     def waited(self, seconds: float) -> None:
         """Of several calls that wait at the same time the longest is told."""
@@ -69,8 +63,8 @@ class Record:
 
     def server_timing(self) -> str:
         """The `server-timing` header, in milliseconds. https://www.w3.org/TR/server-timing/"""
-        steps = {**self.timings, "total": self.elapsed}
-        return ", ".join(f"{step};dur={seconds * 1000:.3f}" for step, seconds in steps.items())
+        steps = [f"{step};dur={seconds * 1000:.3f}, " for step, seconds in self.timings.items()]
+        return f"{''.join(steps)}total;dur={self.elapsed * 1000:.3f}"
 
     def log_fields(self, method: str, path: str, status: int) -> dict[str, Any]:
         """The request's log line: only what is known, and nothing that a client must keep to itself."""
@@ -86,13 +80,30 @@ class Record:
             "items": self.items,
             "lane": self.lane,
             "tokens": self.tokens,
-            "targets": list(self.targets),
-            "failed": [_told(attempt) for attempt in self.attempts],
-            "shadowed": list(self.shadowed),
-            "metadata": dict(self.metadata),
+            "targets": list(self.targets) or None,
+            "failed": [_told(attempt) for attempt in self.attempts] or None,
+            "shadowed": list(self.shadowed) or None,
+            "metadata": dict(self.metadata) or None,
             "error": self.error,
         }
-        return {name: value for name, value in fields.items() if value not in (None, [], {})}
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class _Timing:
+    """A class, because contextlib's generators take a microsecond more, four times a request."""
+
+    __slots__ = ("_begun", "_record", "_step")
+
+    def __init__(self, record: Record, step: str) -> None:
+        self._record = record
+        self._step = step
+
+    def __enter__(self) -> None:
+        self._begun = self._record.clock()
+
+    def __exit__(self, *raised: object) -> None:
+        timings, step = self._record.timings, self._step
+        timings[step] = timings.get(step, 0.0) + self._record.clock() - self._begun
 
 
 def _told(attempt: Attempt) -> dict[str, Any]:

@@ -44,7 +44,14 @@ class Retry:
         asked last, before a pause that will be followed by another attempt. `sent` tells how many of them count so far:
         one that only waited for its turn does not.
         """
+        first = await attempt()
+        if not isinstance(first, Fault):
+            return first  # and nothing of what follows has to be made
+        outcomes: list[_AnswerT | Fault] = [first]
         end = latest
+
+        async def next_outcome() -> _AnswerT | Fault:
+            return outcomes.pop() if outcomes else await attempt()
 
         def enough(state: tenacity.RetryCallState) -> bool:
             nonlocal end
@@ -60,7 +67,7 @@ class Retry:
             sleep=self.sleep,
             retry_error_callback=_last_outcome,
         )
-        return cast("_AnswerT | Fault", await retrying(attempt))
+        return cast("_AnswerT | Fault", await retrying(next_outcome))
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         fault = _fault(state)

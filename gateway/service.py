@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway import admission, away, balance, contract, lanes, planning, policy, slots, usage
 from gateway.allowances import Priority
@@ -17,6 +16,7 @@ from gateway.delivery import Delivery, Job
 from gateway.dimensions import Length
 from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
+from gateway.in_time import in_time
 from gateway.metrics import TargetNow
 from gateway.planning import Plan
 from gateway.policy import Attempt
@@ -115,10 +115,9 @@ class Gateway:
         return [_stands(route, target, now) for route in self.routes for target in route.targets]
 
 
-async def _in_time(work: Awaitable[_T], deadline: float) -> _T:
+async def _in_time(work: Coroutine[Any, Any, _T], deadline: float) -> _T:
     try:
-        async with asyncio.timeout_at(deadline):
-            return await work
+        return await in_time(work, deadline)
     except TimeoutError:
         raise UpstreamTimeout("The request's time was up before its tokens were counted. Send fewer at once.") from None
 

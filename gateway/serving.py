@@ -116,8 +116,11 @@ def _settings(config: Config, factory: Callable[[], ASGIApp], log: Mapping[str, 
 
 def _application(config: Config, provision: Provision) -> ASGIApp:
     memory.keep_large_blocks()
+    logs.without_origins()
     house = build.house(config, provision)
-    return build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
+    app = build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
+    memory.leave_alone()
+    return app
 
 
 @contextmanager
@@ -150,6 +153,7 @@ def _rehearse_anew(config: Config) -> None:
 def _in_worker(file: Source, address: Address) -> ASGIApp:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to hear
     memory.keep_large_blocks()
+    logs.without_origins()
     link = Link(address)
     try:
         config = file.read(link.contents)
@@ -157,7 +161,9 @@ def _in_worker(file: Source, address: Address) -> ASGIApp:
     except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
-    return build.web(house, _until_stopped(house, config, functools.partial(attending, link, house)))
+    app = build.web(house, _until_stopped(house, config, functools.partial(attending, link, house)))
+    memory.leave_alone()
+    return app
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
 from gateway import usage
 from gateway.answers import UsageSource
@@ -94,8 +94,7 @@ class Shelf:
             vectors[position] = vector
         for position, kept in self.kept.items():
             vectors[position] = kept.vector
-        whole = [vector for vector in vectors if vector is not None]
-        return whole if len(whole) == len(vectors) else None
+        return None if None in vectors else cast("list[bytes]", vectors)
 
     @property
     def saved(self) -> int:
@@ -107,6 +106,8 @@ class Shelf:
         """How many of the request's inputs needed nothing to be sent; None where no cache is used."""
         if self.cache is None:
             return None
+        if self.plan.plain:
+            return len(self.kept)
         return sum(all(part in self.kept for part in parts) for parts in self.plan.uses)
 
     @property

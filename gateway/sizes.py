@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 from gateway import tokens
 from gateway.errors import ContextLengthExceeded, TooManyTokens
@@ -20,8 +21,8 @@ class Sizes:
         self._inputs = inputs
         self._counter = counter
         bounds = [counter.most(item) if isinstance(item, str) else len(item) for item in inputs]
-        self._unbounded = [item for item, bound in enumerate(bounds) if bound is None]
-        self.tokens = [bound or 0 for bound in bounds]
+        self._unbounded = [item for item, bound in enumerate(bounds) if bound is None] if None in bounds else []
+        self.tokens = [bound or 0 for bound in bounds] if self._unbounded else cast("list[int]", bounds)
         self._exact = {item for item, what in enumerate(inputs) if not isinstance(what, str)}
 
     async def bound(self) -> None:
@@ -30,6 +31,8 @@ class Sizes:
 
     def perhaps_over(self, limit: int) -> set[int]:
         """Items that have more tokens, or of which that is not known."""
+        if not self._unbounded and max(self.tokens) <= limit:
+            return set()
         unknown = (item for item in self._unbounded if item not in self._exact)
         return {item for item, size in enumerate(self.tokens) if size > limit}.union(unknown)
 
@@ -62,6 +65,8 @@ class Sizes:
     async def _count(self, items: Iterable[int]) -> None:
         """Counts those that are not exact yet."""
         missing = [item for item in items if item not in self._exact]
+        if not missing:
+            return
         texts = [what for item in missing if isinstance(what := self._inputs[item], str)]
         for item, number in zip(missing, await tokens.counts(self._counter, texts), strict=True):
             self.tokens[item] = number

@@ -8,8 +8,8 @@ So it is always renewed by the calls that run, and a slow hour is forgotten a fe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Final
 
@@ -25,14 +25,17 @@ MOST_WAITING: Final = 4_096
 _note: ContextVar[Callable[[float], None] | None] = ContextVar("note", default=None)
 
 
-@contextmanager
-def noting(note: Callable[[float], None]) -> Iterator[None]:
+class noting:
     """Tells `note` how many seconds each call that is begun inside has waited."""
-    token = _note.set(note)
-    try:
-        yield
-    finally:
-        _note.reset(token)
+
+    def __init__(self, note: Callable[[float], None]) -> None:
+        self._note = note
+
+    def __enter__(self) -> None:
+        self._token = _note.set(self._note)
+
+    def __exit__(self, *raised: object) -> None:
+        _note.reset(self._token)
 
 
 def waited(seconds: float) -> None:

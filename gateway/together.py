@@ -10,7 +10,10 @@ _ResultT = TypeVar("_ResultT")
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, _ResultT]]) -> list[_ResultT]:
-    """Their results, in order."""
+    """Their results, in order. One alone needs no task."""
+    coroutines = list(coroutines)
+    if len(coroutines) == 1:
+        return [await coroutines[0]]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]

@@ -7,6 +7,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.errors import GatewayError
 from gateway.middleware import CLIENT_LEFT, RECORD
 from gateway.tracing import Tracing
 
@@ -36,8 +37,8 @@ class TraceFrame:
         with self._tracing.request(Headers(scope=scope), scope["method"], scope[RECORD]) as ended:
             try:
                 await self._app(scope, receive, traced_send)
-            except Exception:
-                status = 500
+            except Exception as error:
+                status = error.status if isinstance(error, GatewayError) else 500
                 raise
             finally:
                 ended(status)

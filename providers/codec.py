@@ -75,6 +75,21 @@ def vector_to_json(vector: bytes) -> bytes:
     return orjson.dumps(np.frombuffer(vector, FLOAT32), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def plainly_right(vector: bytes, kept: int | None = None) -> bool:
+    """Whether a vector is surely finite, and surely not all zero, nor in its first `kept` values.
+
+    The sum of its squares tells both, except where float32 cannot hold it; then False says nothing.
+    """
+    values: npt.NDArray[np.float32] = np.frombuffer(vector, FLOAT32)
+    squares = float(np.einsum("i,i->", values, values))  # which overflows without a word
+    if not 0 < squares < math.inf:
+        return False
+    if kept is None:
+        return True
+    first = values[:kept]
+    return bool(np.einsum("i,i->", first, first) > 0)
+
+
 def matrix(vectors: Sequence[bytes]) -> Matrix:
     """Vectors of one length as an array of shape (n, dimensions)."""
     return np.frombuffer(b"".join(vectors), FLOAT32).reshape(len(vectors), -1)
@@ -119,6 +134,8 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     This is the JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396
     """
     result = dict(under)
+    if not over:
+        return result
     layers: list[tuple[dict[str, Any], Mapping[str, Any]]] = [(result, over)]
     while layers:  # no recursion: JSON can be read nested deeper than Python calls
         into, layer = layers.pop()

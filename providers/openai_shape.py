@@ -5,7 +5,8 @@ https://platform.openai.com/docs/api-reference/embeddings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from providers import codec
@@ -14,6 +15,7 @@ from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Re
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
 
 
+@functools.lru_cache(maxsize=256)
 def versioned(base_url: str, version: str = "v1") -> str:
     """The base URL ending in its version, which may be several segments, like `compatible-mode/v1`.
 
@@ -69,23 +71,32 @@ def parse_response(response: Response, vector_of: Callable[[str | list[Any]], by
     items = payload.get("data")
     if not isinstance(items, list):
         return malformed("the answer has no `data`", response.status)
-    vectors: list[bytes] = []
-    indexes: list[int] = []
+    billed = prompt_tokens(payload.get("usage"))
+    try:  # mostly all is as it should be, and nothing has to be said of any one item
+        indexes = [item["index"] for item in items]
+        embeddings = [item["embedding"] for item in items]
+        if set(map(type, indexes)) <= {int} and set(map(type, embeddings)) <= {str, list}:
+            return Embeddings(list(map(vector_of, embeddings)), indexes, billed)
+    except (LookupError, TypeError, ValueError):
+        pass
+    return malformed(_wrong_with(items, vector_of), response.status)
+
+
+def _wrong_with(items: Sequence[Any], vector_of: Callable[[str | list[Any]], bytes]) -> str:
+    """The first item that holds no vector, and what it lacks."""
     for place, item in enumerate(items):
         if not isinstance(item, dict):
-            return malformed(f"`data[{place}]` is not an object", response.status)
-        index = item.get("index")
-        if type(index) is not int:
-            return malformed(f"`data[{place}]` has no index", response.status)
+            return f"`data[{place}]` is not an object"
+        if type(item.get("index")) is not int:
+            return f"`data[{place}]` has no index"
         embedding = item.get("embedding")
         if not isinstance(embedding, str | list):
-            return malformed(f"`data[{place}]` has no embedding", response.status)
+            return f"`data[{place}]` has no embedding"
         try:
-            vectors.append(vector_of(embedding))
+            vector_of(embedding)
         except ValueError:
-            return malformed(f"`data[{place}].embedding` is neither base64 nor a list of numbers", response.status)
-        indexes.append(index)
-    return Embeddings(vectors, indexes, prompt_tokens(payload.get("usage")))
+            return f"`data[{place}].embedding` is neither base64 nor a list of numbers"
+    return "`data` cannot be read"
 
 
 def prompt_tokens(usage: object) -> int | None:

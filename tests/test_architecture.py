@@ -22,6 +22,7 @@ GATEWAY_ORDER = [
         "adapters",
         "cutting",
         "together",
+        "in_time",
         "logs",
         "cache_control",
         "flights",

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.calls import Calls
 from gateway.delivery import Answer, Job
-from gateway.health import Health
+from gateway.health import Health, Ticket
 from gateway.metrics import Metrics
 from gateway.planning import plan
 from gateway.retry import Retry
@@ -147,6 +147,32 @@ async def test_pause_of_others() -> None:
     outcome = await bench.ask()
 
     assert (None, 2, [2.0]) == (kind_of(outcome), bench.asked, bench.time.pauses)
+
+
+async def test_pause_that_grows() -> None:
+    """Whoever waits for the end of a pause goes on waiting when it grows, as long as the deadline allows."""
+    bench = Bench(rightly)
+    sleep = bench.time.sleep
+
+    def throttled() -> None:
+        ticket = bench.health.begin(1, bench.time.now)
+        assert not isinstance(ticket, Fault)
+        tickets.append(ticket)
+
+    async def longer(seconds: float) -> None:
+        if tickets:
+            bench.time.now += seconds / 2
+            bench.health.end(tickets.pop(), Fault(FaultKind.THROTTLED, "", retry_after=2.0), bench.time.now)
+        await sleep(seconds / 2)
+
+    tickets: list[Ticket] = []
+    for _ in range(6):
+        throttled()
+    bench.health.end(tickets.pop(), Fault(FaultKind.THROTTLED, "", retry_after=2.0), bench.time.now)
+    bench.calls = Calls(Retry(bench.time.clock, longer, lambda: 0.0), bench.time.clock, bench.metrics)
+    outcome = await bench.ask(within=20.0)
+
+    assert (None, 1, []) == (kind_of(outcome), bench.asked, tickets)
 
 
 async def test_pause_is_too_long() -> None:

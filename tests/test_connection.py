@@ -16,7 +16,7 @@ async def test_hanging_up() -> None:
     client = Connection()
 
     async def work() -> None:
-        with client.working():
+        with client:
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
@@ -33,7 +33,7 @@ async def test_hanging_up_after_the_work() -> None:
     client = Connection()
 
     async def work() -> str:
-        with client.working():
+        with client:
             pass
         await asyncio.sleep(0)
         return "done"

@@ -54,8 +54,15 @@ class Usage:
     unpriced: int = 0
 
     def add(self, other: Usage) -> None:
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.requests += other.requests
+        self.errors += other.errors
+        self.inputs += other.inputs
+        self.reported += other.reported
+        self.counted += other.counted
+        self.estimated += other.estimated
+        self.cached += other.cached
+        self.nanos += other.nanos
+        self.unpriced += other.unpriced
 
 
 @dataclass(frozen=True, slots=True)

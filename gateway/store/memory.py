@@ -17,6 +17,9 @@ class _Bucket:
     level: float
     at: float
 
+    def take(self, amount: int, reservation: str, end: float) -> None:
+        self.level -= amount
+
 
 @dataclass(slots=True)
 class _Leases:
@@ -33,6 +36,9 @@ class _Leases:
         for reservation in [name for name, (_, end) in self.held.items() if end <= now]:
             self.settle(reservation, 0, now)
         return sum(amount for amount, _ in self.held.values())
+
+    def take(self, amount: int, reservation: str, end: float) -> None:
+        self.held[reservation] = (amount, end)
 
     def settle(self, reservation: str, spent: int, now: float) -> None:
         """Once: a lease that is gone, or has ended and so left its estimate spent, takes nothing more."""
@@ -56,13 +62,13 @@ class MemoryLimits:
 
     async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
         now = self._clock()
-        found = [self._look(gate, now) for gate in gates]
-        refused = any(not fits and not gate.shadow for gate, (_, fits) in zip(gates, found, strict=True))
+        found = [(gate, *self._look(gate, now)) for gate in gates]
+        refused = any(not fits and not gate.shadow for gate, _, _, fits in found)
         standings = []
-        for gate, (left, fits) in zip(gates, found, strict=True):
+        for gate, holder, left, fits in found:
             taken = fits and not refused
             if taken:
-                self._take(gate, reservation, now + lease)
+                holder.take(gate.amount, reservation, now + lease)
             standings.append(standing(gate, left, fits, taken, now))
         self._sweep(now)
         return standings
@@ -93,21 +99,15 @@ class MemoryLimits:
         leases = self._budget(budget, ends)
         leases.spent = spent + leases.unsaved
 
-    def _look(self, gate: Gate, now: float) -> tuple[float, bool]:
-        """What is left, and whether the amount fits."""
+    def _look(self, gate: Gate, now: float) -> tuple[_Bucket | _Leases, float, bool]:
+        """What holds it, what is left, and whether the amount fits."""
         if gate.refills:
-            left = self._bucket(gate, now).level
-            return left, left + TOLERANCE >= gate.amount
+            bucket = self._bucket(gate, now)
+            return bucket, bucket.level, bucket.level + TOLERANCE >= gate.amount
         leases = self._leases_of(gate)
         held = leases.live(now)  # first: what has ended is spent
         left = gate.limit - leases.spent - held
-        return left, left >= gate.amount and (gate.kind == "concurrent" or left > 0)
-
-    def _take(self, gate: Gate, reservation: str, end: float) -> None:
-        if gate.refills:
-            self._buckets[gate.id].level -= gate.amount
-        else:
-            self._leases[gate.id].held[reservation] = (gate.amount, end)
+        return leases, left, left >= gate.amount and (gate.kind == "concurrent" or left > 0)
 
     def _leases_of(self, gate: Gate) -> _Leases:
         return self._leases.setdefault(gate.id, _Leases(gate.kind != "concurrent", ends=gate.ends))
@@ -117,9 +117,15 @@ class MemoryLimits:
 
     def _bucket(self, gate: Gate, now: float) -> _Bucket:
         """The bucket as it is now; a clock that was set back refills nothing."""
-        bucket = self._buckets.setdefault(gate.id, _Bucket(gate.limit, now))
-        refilled = bucket.level + max(0.0, now - bucket.at) * gate.limit / MINUTE
-        bucket.level, bucket.at = min(gate.limit, refilled), now
+        bucket = self._buckets.get(gate.id)
+        if bucket is None:
+            bucket = self._buckets[gate.id] = _Bucket(gate.limit, now)
+        if now > bucket.at:
+            refilled = bucket.level + (now - bucket.at) * gate.limit / MINUTE
+            bucket.level = refilled if refilled < gate.limit else gate.limit
+        elif bucket.level > gate.limit:
+            bucket.level = gate.limit
+        bucket.at = now
         return bucket
 
     def _sweep(self, now: float) -> None:
