@@ -15,11 +15,13 @@ from starlette.routing import Router
 from gateway import assembly, canaries, carry_over, entrance, tracing
 from gateway.admin import Admin
 from gateway.app import application
+from gateway.authentication import AdminGuard
 from gateway.books import Books, unkept
 from gateway.cache import Cache
 from gateway.cache_memory import Memory
 from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig, StateConfig
+from gateway.console.site import Console
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
@@ -52,6 +54,7 @@ from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Counted, Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.traffic import Traffic
 from gateway.trials import Trials
 from gateway.upstream import Upstream
 
@@ -68,7 +71,7 @@ def house(config: Config, provision: Provision | None = None, counted: Counted |
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
     current = Current()
-    spaces = Spaces(kept)
+    spaces, replicas = Spaces(kept), Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock)
     made = House(
         store=kept,
         upstream=upstream,
@@ -82,7 +85,8 @@ def house(config: Config, provision: Provision | None = None, counted: Counted |
         tracing=tracing.start(config.tracing),
         spaces=spaces,
         cache=cache(config, kept, metrics, spaces),
-        replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
+        replicas=replicas,
+        traffic=Traffic(kept, replicas.name, time.time),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -127,8 +131,25 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, house.counted, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins, house.metrics, house.tracing)
+    console = _console(house, config, guard, serving) if guard.is_open else None
+    app = application(
+        *(endpoints, admin, targets, telemetry, console, config.server.cors_origins),
+        *(house.metrics, house.tracing, house.traffic.count),
+    )
     return Generation(config, serving, door, app)
+
+
+def _console(house: House, config: Config, guard: AdminGuard, serving: Gateway) -> Console:
+    return Console(
+        config=config,
+        guard=guard,
+        store=house.store,
+        gateway=serving,
+        replicas=house.replicas,
+        spaces=house.spaces,
+        traffic=house.traffic,
+        reload_now=house.reloader.reload,
+    )
 
 
 def _threads(workers: int) -> int | None:
@@ -207,7 +228,7 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
         with suppress(StateUnavailable):  # nor what is drained
             await house.replicas.look()
         counting = (house.books.ledger.run(), house.books.limiter.run())
-        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run(), house.traffic.run())
         keeping = []
         if house.cache is not None:
             with suppress(StateUnavailable):

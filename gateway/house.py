@@ -20,6 +20,7 @@ from gateway.store import Store
 from gateway.telemetry import Counted
 from gateway.token_sources import TokenSources
 from gateway.tracing import Tracing
+from gateway.traffic import Traffic
 from gateway.upstream import Upstream
 
 
@@ -42,6 +43,7 @@ class House:
     cache: Cache | None
     spaces: Spaces
     replicas: Replicas
+    traffic: Traffic
     current: Current
     reloader: Reloader
     began: int

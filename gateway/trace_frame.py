@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import GatewayError
-from gateway.middleware import CLIENT_LEFT, RECORD
+from gateway.middleware import CLIENT_LEFT, RECORD, note
 from gateway.tracing import Tracing
 
 UNTRACED: Final = ("/health/", "/metrics")
@@ -37,8 +37,12 @@ class TraceFrame:
         with self._tracing.request(Headers(scope=scope), scope["method"], scope[RECORD]) as ended:
             try:
                 await self._app(scope, receive, traced_send)
-            except Exception as error:
-                status = error.status if isinstance(error, GatewayError) else 500
+            except GatewayError as error:
+                status = error.status
+                note(scope[RECORD], error)
+                raise
+            except Exception:
+                status = 500
                 raise
             finally:
                 ended(status)
