@@ -5,7 +5,8 @@
 A real gateway process stands before a fake upstream that takes 50 ms a call and eight calls at a time: 160 requests a
 second. It needs a machine that is idle: where processors are what there is too little of, it measures them instead.
 Requests come in an open loop, at even distances whatever became of the ones before, each with its deadline.
-`good` are those answered with vectors in time. It prints what came of them, and how long refusals took.
+`good` are those answered with vectors in time. It prints what came of them, how long refusals took, and how long the
+gateway's process computed for each request.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import statistics
 import sys
@@ -91,6 +93,12 @@ async def load(gateway: GatewayProcess, rate: float, seconds: float, deadline: f
     return outcome
 
 
+def processor_seconds(pid: int) -> float:
+    """https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, fields 14 and 15"""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def models(fake: FakeOpenAI, slots: int = SLOTS) -> str:
     target = (
         f"provider: openai, model: text-embedding-3-small, base_url: '{fake.base_url}', api_key: {fake.api_key}, "
@@ -111,15 +119,18 @@ def main() -> None:
         with GatewayProcess(pathlib.Path(folder), models(fake, given.slots), python=[sys.executable]) as gateway:
             asyncio.run(load(gateway, capacity / 2, 2.0, deadline))  # warm
             peak = 0.0
-            print("  load  asked/s   good/s  of peak    200    503    504  503 in ms")
+            print("  load  asked/s   good/s  of peak    200    503    504  503 in ms  cpu ms")
             for times in (0.5, 0.9, 1.0, 1.5, 2.0, 3.0):
+                used = processor_seconds(gateway.pid)
                 outcome = asyncio.run(load(gateway, times * capacity, given.seconds, deadline))
+                used = (processor_seconds(gateway.pid) - used) / sum(outcome.statuses.values())
                 good = outcome.good / given.seconds
                 peak = max(peak, good)
                 counts = [outcome.statuses[status] for status in (200, 503, 504)]
                 print(
                     f"{times:5.1f}x {times * capacity:8.0f} {good:8.1f} {good / peak:8.0%} "
-                    f"{counts[0]:6} {counts[1]:6} {counts[2]:6} {outcome.median(503) * 1000:10.1f}"
+                    f"{counts[0]:6} {counts[1]:6} {counts[2]:6} {outcome.median(503) * 1000:10.1f} "
+                    f"{used * 1000:7.2f}"
                 )
 
 

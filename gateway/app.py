@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
@@ -13,12 +13,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import openapi
 from gateway.admin import Admin
+from gateway.console.site import Console
 from gateway.endpoints import Endpoints
 from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
+from gateway.metrics import Metrics
 from gateway.middleware import RequestFrame
+from gateway.record import Record
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
+from gateway.trace_frame import TraceFrame
+from gateway.tracing import Tracing
 
 EXPOSED_HEADERS: Final = (
     "x-request-id",
@@ -51,10 +56,19 @@ def application(
     admin: Admin | None,
     targets: TargetAdmin | None,
     telemetry: Telemetry | None,
+    console: Console | None,
     cors_origins: Sequence[str],
+    metrics: Metrics,
+    tracing: Tracing | None,
+    count: Callable[[Record, int], None],
 ) -> ASGIApp:
-    """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics."""
-    app: ASGIApp = RequestFrame(Paths(routes(endpoints, admin, targets, telemetry)), endpoints.running)
+    """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics, without
+    `console` no pages. `count` is told of each request for embeddings, with its status.
+    """
+    inner: ASGIApp = Paths([*routes(endpoints, admin, targets, telemetry), *pages(console)])
+    if tracing is not None:
+        inner = TraceFrame(inner, tracing)
+    app = RequestFrame(inner, endpoints.running, metrics, count)
     if not cors_origins:
         return app
     return ClientCors(  # outermost, so that errors too can be read by the page
@@ -157,6 +171,15 @@ def routes(
             ("POST", "/admin/targets/drain", targets.drain),
             ("POST", "/admin/targets/restore", targets.restore),
         )
+    return _in_both_forms(table)
+
+
+def pages(console: Console | None) -> list[Route]:
+    """For people with a browser, so that no description for programs has them."""
+    return [] if console is None else _in_both_forms(console.table())
+
+
+def _in_both_forms(table: Iterable[tuple[str, str, Endpoint]]) -> list[Route]:
     return [
         Route(form, Answering(endpoint), methods=[method])
         for method, path, endpoint in table

@@ -72,11 +72,14 @@ def route(model: ModelConfig, engines: Engines, upstream: Upstream, sources: Tok
 
 
 def _made_by(model: ModelConfig) -> str:
-    """What decides the vectors besides their space's name: fields of bodies, and what stands for an unvouched space."""
+    """What decides the vectors besides their space's name: fields of bodies, and what stands for an unvouched space.
+
+    A model that ejects who drifts takes nothing from one that goes on asking it.
+    """
     fields = {target.provider: target.extra_body for target in model.targets if target.extra_body}
     only = model.targets[0]
     place = None if model.space_vouched else [only.provider, only.model, only.base_url, only.path]
-    return json.dumps([fields, place], sort_keys=True)
+    return json.dumps([fields, place, model.canary == "eject"], sort_keys=True)
 
 
 def _as_told(model: ModelConfig, transformers: Sequence[Transformer]) -> ModelConfig:

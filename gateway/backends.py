@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from gateway import tracing
 from gateway.allowances import Priority
 from gateway.credentials import Credentials, Nothing
 from gateway.routing import Load
@@ -71,7 +72,7 @@ class Remote:
         authorized = await self._credentials.authorized(request, deadline)
         if isinstance(authorized, Fault):
             return request, authorized
-        return authorized, await self._upstream.send(authorized, self._via, deadline, most)
+        return authorized, await self._upstream.send(tracing.passed_on(authorized), self._via, deadline, most)
 
     def _parsed(self, answer: Response, sent: Request) -> Embeddings | Fault:
         if 200 <= answer.status < 300:

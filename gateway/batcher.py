@@ -16,6 +16,7 @@ from typing import Final
 
 from gateway import contract
 from gateway.allowances import Priority
+from gateway.away import away
 from gateway.lanes import RECENT, Turns
 from gateway.line import FORWARD_TOKENS, Line, Waiting
 from gateway.routing import Load
@@ -100,7 +101,8 @@ class Batcher:
                 self._lines[lane].add(waiting, texts, lengths)
                 if self._work is None:
                     self._work = asyncio.create_task(self._compute())
-                outcome = await waiting.outcome
+                with away():
+                    outcome = await waiting.outcome
         except TimeoutError:
             return NOT_REACHED if waiting.begun is None else NOT_FINISHED
         finally:

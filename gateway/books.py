@@ -52,6 +52,7 @@ class Entry:
         self.settle()
         used = self.usage()
         used.requests, used.inputs, used.errors = 1, self._inputs, int(raised is not None)
+        self._record.used = used
         self._ledger.add(self._caller, self._route.alias, used)
 
     async def reserve(self, plan: Plan, deadline: float) -> None:

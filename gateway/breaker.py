@@ -26,18 +26,26 @@ LONGEST_OPEN: Final = 120.0
 """Seconds: a failed trial doubles the first up to the longest, so that what has recovered waits two minutes at most."""
 JITTER: Final = 0.2
 """Part of the open time that chance takes off, so that replicas do not try all at once."""
+LAST_CALLS: Final = 20
+LEAST_WELL: Final = 0.2
+"""Part of the last calls that succeeded: with fewer, who has no other choice is better told at once to come back."""
 TRIAL_WAIT: Final = 1.0
 """Seconds after which to ask again, while a trial is under way: nobody knows how long it takes."""
 
 
+LAST_RESORT: Final = -1
+"""The ticket of a call that goes although it is open: it tells how well the target is, and changes no state."""
+
+
 class Breaker:
-    """A call begins with a ticket and ends in one of three ways; what began in an earlier state no longer counts."""
+    """A call begins with a ticket and ends in one of three ways; what began in an earlier state does not change it."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self.consecutive = 0
         """Failures since the last success."""
         self._buckets: deque[list[float]] = deque(maxlen=BUCKETS)  # each: its number, calls, failures
+        self._last: deque[bool] = deque(maxlen=LAST_CALLS)  # whether they succeeded
         self._until: float | None = None  # when the open time ends; None: closed
         self._openings = 0  # in a row
         self._generation = 0
@@ -56,6 +64,11 @@ class Breaker:
             return self._until - now
         return TRIAL_WAIT if self._trial else 0.0
 
+    @property
+    def partly_well(self) -> bool:
+        """Whether it answers now and then: where every target fails now and then, some answers are better than none."""
+        return any(self._last) and sum(self._last) >= LEAST_WELL * len(self._last)
+
     def begin(self, now: float) -> int | None:
         """A ticket for one call, or None if it may not go. Each ticket is given back by one of the three below."""
         if self.wait(now) > 0:
@@ -66,15 +79,18 @@ class Breaker:
         return self._generation
 
     def succeeded(self, ticket: int, now: float) -> None:
+        self._last.append(True)
         if ticket != self._generation:
             return
         if self._trial:
             self._trial, self._until, self._openings = False, None, 0
             self._buckets.clear()
+            self._last.clear()
         self.consecutive = 0
         self._count(now, failed=False)
 
     def failed(self, ticket: int, now: float) -> None:
+        self._last.append(False)
         if ticket != self._generation:
             return
         self.consecutive += 1

@@ -12,14 +12,16 @@ from typing import Any
 
 from starlette.routing import Router
 
-from gateway import assembly, carry_over, entrance
+from gateway import assembly, canaries, carry_over, entrance, tracing
 from gateway.admin import Admin
 from gateway.app import application
+from gateway.authentication import AdminGuard
 from gateway.books import Books, unkept
 from gateway.cache import Cache
 from gateway.cache_memory import Memory
 from gateway.canaries import Canaries
 from gateway.config import Config, ModelConfig, StateConfig
+from gateway.console.site import Console
 from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
@@ -49,17 +51,19 @@ from gateway.store.redis_cache import RedisCache
 from gateway.store.redis_link import RedisLink
 from gateway.supply import Supply
 from gateway.target_admin import TargetAdmin
-from gateway.telemetry import Telemetry
+from gateway.telemetry import Counted, Telemetry
 from gateway.token_sources import TokenSources
 from gateway.tokens import Counter
+from gateway.traffic import Traffic
 from gateway.trials import Trials
 from gateway.upstream import Upstream
 
 
-def house(config: Config, provision: Provision | None = None) -> House:
+def house(config: Config, provision: Provision | None = None, counted: Counted | None = None) -> House:
     """Loads local models, and opens the state; connects to no upstream. Raises BuildError or StoreError.
 
-    Without a `provision` the configuration stays as it is.
+    Without a `provision` the configuration stays as it is. `counted` is who knows what all processes of this port have
+    counted; without it this is the only one.
     """
     upstream, engines = Upstream(), Engines(_threads(config.server.workers))
     entrance.trusted(config, upstream)  # what is wrong with them is said before the state is opened
@@ -67,7 +71,7 @@ def house(config: Config, provision: Provision | None = None) -> House:
     metrics = Metrics()
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
     current = Current()
-    spaces = Spaces(kept)
+    spaces, replicas = Spaces(kept), Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock)
     made = House(
         store=kept,
         upstream=upstream,
@@ -77,9 +81,12 @@ def house(config: Config, provision: Provision | None = None) -> House:
         books=Books(limiter, Ledger(kept, time.time)),
         state=StateWatch(kept, on_loss, metrics),
         metrics=metrics,
+        counted=counted,
+        tracing=tracing.start(config.tracing),
         spaces=spaces,
         cache=cache(config, kept, metrics, spaces),
-        replicas=Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock),
+        replicas=replicas,
+        traffic=Traffic(kept, replicas.name, time.time),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -107,6 +114,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     house.replicas.mark(made)
     counters = {} if before is None else before.gateway.counters
     serving = _gateway(made, counters, house.books.of(config.teams), house.metrics, house.cache)
+    canaries.hold(made, house.spaces.verdicts)  # what is known to have drifted is not asked even once
     endpoints = Endpoints(
         gateway=serving,
         authenticator=door.authenticator,
@@ -122,9 +130,26 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     admin = Admin(house.store, guard, config, house.reloader.reload, house.cache) if guard.is_open else None
     targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
-    telemetry = Telemetry(house.metrics, reader) if reader is None or reader.is_open else None
-    app = application(endpoints, admin, targets, telemetry, config.server.cors_origins)
+    telemetry = Telemetry(house.metrics, house.counted, reader) if reader is None or reader.is_open else None
+    console = _console(house, config, guard, serving) if guard.is_open else None
+    app = application(
+        *(endpoints, admin, targets, telemetry, console, config.server.cors_origins),
+        *(house.metrics, house.tracing, house.traffic.count),
+    )
     return Generation(config, serving, door, app)
+
+
+def _console(house: House, config: Config, guard: AdminGuard, serving: Gateway) -> Console:
+    return Console(
+        config=config,
+        guard=guard,
+        store=house.store,
+        gateway=serving,
+        replicas=house.replicas,
+        spaces=house.spaces,
+        traffic=house.traffic,
+        reload_now=house.reloader.reload,
+    )
 
 
 def _threads(workers: int) -> int | None:
@@ -198,18 +223,18 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await house.state.look()
-        canaries, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
-        await canaries.look()  # what has drifted is not asked even once
+        watch, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+        await watch.look()  # what has drifted is not asked even once
         with suppress(StateUnavailable):  # nor what is drained
             await house.replicas.look()
         counting = (house.books.ledger.run(), house.books.limiter.run())
-        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run())
+        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run(), house.traffic.run())
         keeping = []
         if house.cache is not None:
             with suppress(StateUnavailable):
                 await house.cache.learn()
             keeping.append(house.cache.run())
-        async with _beside(*work, *keeping, canaries.run(), trials.run()):
+        async with _beside(*work, *keeping, watch.run(), trials.run()):
             with until_stopped or nullcontext():
                 yield
         await house.close()

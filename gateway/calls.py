@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway import contract
+from gateway import contract, tracing
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
 from gateway.retry import Retry
@@ -18,6 +18,8 @@ TRY_SECONDS: Final = 20.0
 """Longest single try where the target names none."""
 PATIENCE: Final = 5.0
 """A try that had fewer seconds, because its client has no more, tells little of the target if they were not enough."""
+ROUNDING: Final = 0.001
+"""Seconds; a sum of times is no exact one."""
 WAIT_WITH_OTHERS_LEFT: Final = 1.0
 """After a first failure, the end of the last pause before the same target is tried again, if others could be asked."""
 
@@ -43,24 +45,29 @@ class Calls:
             user=job.user,
             extra=job.extra,
         )
-        sent = False
+        sent = 0
 
         async def attempt() -> Answer | Fault:
             nonlocal sent
-            ticket = health.begin(len(batch), self.clock())
+            ticket = health.begin(len(batch), self.clock(), last_resort=not others)
             if isinstance(ticket, Fault):
                 return ticket
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
-            sent, outcome, until = True, None, self._try_until(target, deadline, others)
-            try:
-                embeddings = await target.backend.embed(call, until, job.lane)
-                outcome = _checked(embeddings, job, target, len(batch))
-            finally:
-                fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE)
-                health.end(ticket, fault, self.clock(), cut_off=outcome is None, hurried=hurried)
+            sent, outcome, until = sent + 1, None, self._try_until(target, deadline, others)
+            with tracing.call(target, job.alias, len(batch), job.dimensions) as trace:
+                try:
+                    embeddings = await target.backend.embed(call, until, job.lane)
+                    outcome = _checked(embeddings, job, target, len(batch))
+                finally:
+                    fault = outcome if isinstance(outcome, Fault) else None
+                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                    now, cut_off = self.clock(), outcome is None
+                    health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
+                    error, tokens = _told(outcome)
+                    trace(error, tokens)
+                    self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:
@@ -75,7 +82,8 @@ class Calls:
             self.metrics.retried(job.alias, target.name)
             return True
 
-        return await self.retry.run(attempt, deadline, WAIT_WITH_OTHERS_LEFT if others else math.inf, may_retry)
+        patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
+        return await self.retry.run(attempt, deadline, patience, may_retry, lambda: sent)
 
     def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
         """Who throttles without saying how long is asked again when its pause is over."""
@@ -89,6 +97,13 @@ class Calls:
         now = self.clock()
         own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
         return min(deadline, now + own)
+
+
+def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:
+    """What went wrong, "" for nothing, and the tokens that the target has reported."""
+    if outcome is None:
+        return "cancelled", None
+    return (outcome.kind, None) if isinstance(outcome, Fault) else ("", outcome.tokens)
 
 
 def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:

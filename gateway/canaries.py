@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,15 @@ from providers.base import Fault
 LOOK_SECONDS: Final = 5.0
 SOON_SECONDS: Final = 60.0
 """Between two runs of a target that did not answer, or not as it should."""
+
+
+def hold(routes: Iterable[Route], verdicts: Mapping[str, Verdict]) -> None:
+    """Takes out what has drifted, where the route wants it, and lets in what has not; `verdicts` are by run."""
+    for route in routes:
+        for target in route.targets:
+            verdict = verdicts.get(run_name(route, target.mark))
+            drift = None if verdict is None else verdict.drift
+            target.health.ejected = drift if route.canary == "eject" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +104,15 @@ class Canaries:
                     yield _Member(route, target, run_name(route, target.mark))
 
     def _hold(self) -> None:
-        told: list[tuple[str, str, Verdict]] = []
-        for route in self._serving().routes:
-            for target in route.targets:
-                verdict = self._spaces.verdicts.get(run_name(route, target.mark))
-                drift = None if verdict is None else verdict.drift
-                target.health.ejected = drift if route.canary == "eject" else None
-                if verdict is not None and route.canary != "off":
-                    told.append((route.alias, target.name, verdict))
+        routes = list(self._serving().routes)
+        hold(routes, self._spaces.verdicts)
+        told = [
+            (route.alias, target.name, verdict)
+            for route in routes
+            if route.canary != "off"
+            for target in route.targets
+            if (verdict := self._spaces.verdicts.get(run_name(route, target.mark))) is not None
+        ]
         self._metrics.canaries([(alias, name, one.cosine, one.drift is not None) for alias, name, one in told])
 
     # ── one space ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,9 +150,13 @@ class Canaries:
             self._clock(),
             ejects=any(member.route.canary == "eject" for member in alike),
         )
-        if verdict.ejected and not (before and before.ejected):
-            await self._spaces.bump(route.space)  # first: what was kept of it is found no more
+        newly_out = verdict.ejected and not (before and before.ejected)
+        if newly_out:
+            await self._spaces.bump(route.space)  # first: what was kept of it is found no more, whatever happens now
         await self._spaces.end(run, self._interval if verdict.complaint is None else self._soon, verdict)
+        if newly_out:
+            self._hold()
+            await self._spaces.bump(route.space)  # nor what was kept of it until all could know the verdict
         _tell(verdict, before, {**fields, "cosine": round(verdict.cosine, 5), "tokens": outcome.tokens})
 
     async def _agree(self, name: str, run: str, members: Sequence[_Member]) -> None:

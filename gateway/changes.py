@@ -82,7 +82,7 @@ def _between(old: Any, new: Any, path: Path) -> Iterator[Change]:
 
 
 def _needs_restart(path: Path) -> bool:
-    return path[0] in ("state", "cache") or (path[0] == "server" and path[1] not in LIVE)
+    return path[0] in ("state", "cache", "tracing") or (path[0] == "server" and path[1] not in LIVE)
 
 
 def _config(config: Config) -> dict[str, Any]:

@@ -48,12 +48,15 @@ class Channel(asyncio.BufferedProtocol):
         try:
             self._write(transport, head, body)
             await waiter
+        except BaseException:  # it may be whole already, but nobody takes it, nor gives the connection back
+            self.abort()
+            raise
         finally:
             timer.cancel()
             self._answer = self._waiter = None
             sent, self._unsent = not self._unsent, memoryview(b"")
-            if not (answer.reusable and sent) or transport.is_closing():
-                self.abort()
+        if not (answer.reusable and sent):
+            self.abort()
         if answer.outcome is not None:
             return answer.outcome
         return None if self._gone else TIMED_OUT
@@ -113,11 +116,12 @@ class Channel(asyncio.BufferedProtocol):
             self._wake()
 
     def eof_received(self) -> None:
-        """Nothing is sent on a connection whose other direction has ended, so the transport closes itself."""
+        """Nothing is sent on a connection whose other direction has ended; TLS would wait long for a goodbye."""
         self._gone = True
         if self._answer is not None and not self._answer.untouched:
             self._answer.end()
         self._wake()
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True

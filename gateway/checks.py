@@ -96,6 +96,11 @@ def http_url(url: str) -> str:
     return url
 
 
+def collector(url: str) -> str:
+    """Empty for none."""
+    return http_url(url) if url else url
+
+
 def jwks_url(url: str) -> str:
     """Whoever can change what comes from there can sign any token, so it has to come over TLS."""
     if not (re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?(\?[^\s#]*)?", url) and _has_address(url)):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import pathlib
+import sys
 
 import click
 
 import gateway
-from gateway import build, changes, keys, schema, serving, welcome
+from gateway import build, changes, keys, loading, logs, schema, serving, welcome
 from gateway.answers import result_body
 from gateway.assembly import BuildError
 from gateway.auth import Caller
@@ -41,7 +42,12 @@ def main() -> None:
 @click.option("--host", help="Address to listen on [server.host].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for a free one [server.port].")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that share the port [server.workers].")
-def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+@click.option(
+    "--log-format", type=click.Choice(["json", "console"]), default="json", help="Log lines for programs or for people."
+)
+def serve(
+    file: pathlib.Path | None, host: str | None, port: int | None, workers: int | None, log_format: logs.Style
+) -> None:
     """Serve until stopped."""
     given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     provision = Provision(Source(found(file), given))
@@ -50,7 +56,8 @@ def serve(file: pathlib.Path | None, host: str | None, port: int | None, workers
         fail(f"--workers {loaded.server.workers}: {UNSHARED}.")
     try:
         with serving.listen(loaded.server.host, loaded.server.port) as listener:
-            serving.serve(loaded, provision, listener, announce=lambda: _announce(loaded, serving.url(listener)))
+            log = logs.configuration(log_format, sys.stderr.isatty() and not loading.wants_no_colour())
+            serving.serve(loaded, provision, listener, lambda: _announce(loaded, serving.url(listener)), log)
     except (BuildError, StoreError, serving.ListenError) as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -139,6 +139,16 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingConfig:
+    """Where traces are sent, which part of them, and what they call this gateway."""
+
+    endpoint: str
+    headers: Mapping[str, str] = field(repr=False)
+    sample: float
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     server: ServerShape
     state: StateConfig
@@ -152,6 +162,8 @@ class Config:
     """The secret that minted keys are signed with."""
     models: tuple[ModelConfig, ...]
     cache: CacheConfig | None = None
+    tracing: TracingConfig | None = None
+    """None where no traces are wanted."""
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()
     """What is right, but should be known, each with its place in the file."""

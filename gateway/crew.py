@@ -3,43 +3,33 @@
 A worker connects to its parent when it starts, and is told what the files held when the configuration was read that
 serves now. So one that is started later, in a dead one's place, serves what the others serve, whatever stands in the
 file by then. All that is sent after that: the parent tells workers to take other contents, and each says when it has;
-a worker that was asked for a reload asks the parent, and is told what came of it.
+a worker that was asked for a reload asks the parent, and is told what came of it. Who is asked what has been counted
+asks the parent, too, which asks all of them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
-import os
 import queue
 import secrets
-import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Connection, Listener
 from typing import Any, Final
 
 from gateway.config import Config
+from gateway.link import Address
 from gateway.logs import GATEWAY
 from gateway.reading import Contents
 from gateway.reload import WATCH_SECONDS, By, Outcome, Refused, Watched, tell, wanted
 from gateway.source import Source
+from gateway.tally import Tally
 
 TAKE_SECONDS: Final = 60.0
 """How long the parent waits for one worker, which may be loading its models."""
-GONE: Final = Outcome(problems=("the process that began this worker has ended; start the gateway again",))
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the parent listens, and what shows that a process is its worker."""
-
-    place: str
-    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +54,7 @@ class Parent:
         self._watched = Watched(contents)
         self._turn = threading.Lock()
         self._workers: set[_Worker] = set()
+        self._tally = Tally[_Worker]()
         secret = secrets.token_bytes(32)
         self._listener = Listener(family="AF_UNIX", backlog=64, authkey=secret)
         self.address = Address(str(self._listener.address), secret)
@@ -114,6 +105,7 @@ class Parent:
         with self._turn:
             worker.send(("begin", self._contents))
             self._workers.add(worker)
+            self._tally.came(worker)
         with contextlib.suppress(OSError, EOFError):
             while True:
                 match worker.connection.recv():
@@ -121,73 +113,22 @@ class Parent:
                         worker.taken.put(None)
                     case ("ask", number, by):
                         threading.Thread(target=self._answer, args=(worker, number, by), daemon=True).start()
+                    case ("count", number):
+                        threading.Thread(target=self._count, args=(worker, number), daemon=True).start()
+                    case ("counted", round_, families):
+                        self._tally.told(worker, round_, families)
         self._workers.discard(worker)
+        self._tally.left(worker)
         worker.taken.put(None)  # nobody waits for it any more
 
     def _answer(self, worker: _Worker, number: int, by: By) -> None:
         worker.send(("outcome", number, self.reload(by)))
+
+    def _count(self, worker: _Worker, number: int) -> None:
+        worker.send(("outcome", number, self._tally.gathered(lambda one, round_: one.send(("tell", round_)))))
 
     def _watch(self) -> None:
         while True:
             time.sleep(WATCH_SECONDS)
             if self._config.server.watch and self._watched.changed():
                 self.reload("watch")
-
-
-class Link:
-    """A worker's to its parent. `contents` are those that it begins with."""
-
-    def __init__(self, address: Address) -> None:
-        self._connection = Client(address.place, family="AF_UNIX", authkey=address.secret)
-        _, self.contents = self._connection.recv()
-        self._numbers = itertools.count()
-        self._asked: dict[int, asyncio.Future[Outcome]] = {}
-        self._sending = threading.Lock()
-
-    async def ask(self, by: By) -> Outcome:
-        """A reload, by the parent and so in every worker."""
-        number = next(self._numbers)
-        outcome: asyncio.Future[Outcome]
-        outcome = self._asked[number] = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.to_thread(self._send, ("ask", number, by))
-        except OSError:
-            return GONE
-        return await outcome
-
-    def attend(self, take: Callable[[Contents], Awaitable[None]]) -> None:
-        """From now on serves what the parent says."""
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._attend, args=(loop, take), daemon=True).start()
-
-    def _attend(self, loop: asyncio.AbstractEventLoop, take: Callable[[Contents], Awaitable[None]]) -> None:
-        with contextlib.suppress(OSError, EOFError, RuntimeError):  # the parent or this worker's own loop has ended
-            while True:
-                match self._connection.recv():
-                    case ("take", contents):
-                        asyncio.run_coroutine_threadsafe(_taken(take, contents), loop).result()
-                        self._send(("taken",))
-                    case ("outcome", number, outcome):
-                        loop.call_soon_threadsafe(self._tell, number, outcome)
-        with contextlib.suppress(RuntimeError):
-            for number in list(self._asked):
-                loop.call_soon_threadsafe(self._tell, number, GONE)
-
-    def _tell(self, number: int, outcome: Outcome) -> None:
-        future = self._asked.pop(number)
-        if not future.done():
-            future.set_result(outcome)
-
-    def _send(self, message: tuple[Any, ...]) -> None:
-        with self._sending:
-            self._connection.send(message)
-
-
-async def _taken(take: Callable[[Contents], Awaitable[None]], contents: Contents) -> None:
-    """A worker that cannot do what its parent could ends as if it were told to; the one in its place serves it."""
-    try:
-        await take(contents)
-    except Exception as error:  # noqa: BLE001 (whatever it is, this worker must not go on with the former one)
-        told = {"error": type(error).__name__}
-        GATEWAY.error("this worker cannot take the new configuration, and is replaced", extra={"fields": told})
-        os.kill(os.getpid(), signal.SIGTERM)

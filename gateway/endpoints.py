@@ -79,6 +79,7 @@ class Endpoints:
         self, request: Request, path_model: str | None, *, azure: bool, texts_only: bool
     ) -> tuple[EmbeddingsRequest, Result]:
         record = _record(request)
+        record.embeds = True
         arrived = asyncio.get_running_loop().time()
         caller = await self._caller(request, azure=azure)
         headers = _headers_of(request)
@@ -105,7 +106,7 @@ class Endpoints:
         with record.timing("auth"):
             key = bearer(headers.get("authorization"), headers.get("api-key") if azure else None)
             caller = await self.authenticator.caller(key, origin.source(request))
-        record.key = caller.name
+        record.key, record.team = caller.name, caller.team or ""
         return caller
 
     def _allowed_seconds(self, wish: str | None) -> float:

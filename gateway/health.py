@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from gateway import extra_load
-from gateway.breaker import Breaker
+from gateway.breaker import LAST_RESORT, Breaker
 from gateway.latency import SIZES, Latency, size_class
 from gateway.policy import TABLE
 from providers.base import Fault, FaultKind
@@ -81,29 +81,43 @@ class Health:
         if rest > 0:
             return Fault(FaultKind.OVERLOADED, "it failed lately, and is left alone for a while", retry_after=rest)
         kind, until = self._cooling
-        if until - now > SLACK:
+        if self._cools(now):
             return Fault(kind, "it asked for a pause, which is not over yet", retry_after=until - now)
         return None
 
     # ── its calls ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin(self, items: int, now: float) -> Ticket | Fault:
-        """The ticket of a call, or why it is not sent. Each ticket comes back through `end`."""
+    def begin(self, items: int, now: float, *, last_resort: bool = False) -> Ticket | Fault:
+        """The ticket of a call, or why it is not sent. Each ticket comes back through `end`.
+
+        Where nobody else could be asked, a target that only fails now and then is not left alone.
+        """
         refusal = self.refusal(now)
-        if refusal is not None:
+        if refusal is not None and not (last_resort and self._fails_now_and_then(now)):
             return refusal
-        breaker = self._breaker.begin(now)
+        breaker = self._breaker.begin(now) if refusal is None else LAST_RESORT
         assert breaker is not None  # noqa: S101 (there is no wait)
         self.in_flight += 1
         return Ticket(breaker, items, now)
 
+    def _fails_now_and_then(self, now: float) -> bool:
+        return self.usable and not self._cools(now) and self._breaker.partly_well
+
     def end(
-        self, ticket: Ticket, fault: Fault | None, now: float, *, cut_off: bool = False, hurried: bool = False
+        self,
+        ticket: Ticket,
+        fault: Fault | None,
+        now: float,
+        *,
+        cut_off: bool = False,
+        hurried: bool = False,
+        altered: bool = False,
     ) -> None:
         """What a call came to: a fault, None for right vectors, or nothing because it was cut off.
 
         A timeout of a call that was `hurried` by its client is no more than being cut off, unless most calls take less
-        than half that time.
+        than half that time. Of a call that its client has `altered`, by fields of its own, a wrong answer may be the
+        client's doing.
         """
         self.in_flight -= 1
         seconds, latency = now - ticket.began, self._latencies[size_class(ticket.items)]
@@ -123,10 +137,14 @@ class Health:
         self.last_error = LastError(fault.kind, fault.status, now)
         self._cool(fault, now)
         # A batch that may be halved tells of its items; what its last item alone comes to tells of the target.
-        if TABLE[fault.kind].trips and not (fault.divisible and ticket.items > 1):
+        of_client = altered and fault.kind in (FaultKind.MALFORMED, FaultKind.BROKEN)
+        if TABLE[fault.kind].trips and not of_client and not (fault.divisible and ticket.items > 1):
             self._breaker.failed(ticket.breaker, now)
         else:
             self._breaker.abandoned(ticket.breaker)
+
+    def _cools(self, now: float) -> bool:
+        return self._cooling[1] - now > SLACK
 
     def _cool(self, fault: Fault, now: float) -> None:
         least = TABLE[fault.kind].cools
@@ -148,7 +166,7 @@ class Health:
         if self.drained:
             return "drained"
         breaker = self._breaker.state(now)
-        if breaker == "closed" and self._cooling[1] - now > SLACK:
+        if breaker == "closed" and self._cools(now):
             return "cooling"
         return breaker
 

@@ -17,7 +17,10 @@ from gateway.replicas import Replicas
 from gateway.spaces import Spaces
 from gateway.state_watch import StateWatch
 from gateway.store import Store
+from gateway.telemetry import Counted
 from gateway.token_sources import TokenSources
+from gateway.tracing import Tracing
+from gateway.traffic import Traffic
 from gateway.upstream import Upstream
 
 
@@ -34,9 +37,13 @@ class House:
     """Of no team: each generation has them with its own."""
     state: StateWatch
     metrics: Metrics
+    tracing: Tracing | None
+    counted: Counted | None
+    """Who knows what all processes of this port have counted, where there are several."""
     cache: Cache | None
     spaces: Spaces
     replicas: Replicas
+    traffic: Traffic
     current: Current
     reloader: Reloader
     began: int
@@ -45,6 +52,8 @@ class House:
     async def close(self) -> None:
         """Settles and writes down what is left; none of it is left out because another part failed."""
         async with AsyncExitStack() as last_first:
+            if self.tracing is not None:
+                last_first.push_async_callback(self.tracing.close)
             last_first.push_async_callback(self.store.close)
             last_first.push_async_callback(self.books.ledger.write)
             last_first.push_async_callback(self.books.limiter.settled)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import access_rules, adapters, advice, checks, identity_rules, model_rules, model_shape, schema
-from gateway.config import UNSHARED, Config, ConfigError, ModelConfig
+from gateway.config import UNSHARED, Config, ConfigError, ModelConfig, TracingConfig
 from gateway.document import Path, Problem, parse
 from gateway.reading import Contents, Pasted, Reading, content
 
@@ -35,6 +36,11 @@ def load(
     if config is None or reading.document.problems:
         raise ConfigError(str(source), reading.document.problems)
     return dataclasses.replace(config, warnings=tuple(warning.told(str(source)) for warning in reading.warnings))
+
+
+def wants_no_colour(environ: Mapping[str, str] | None = None) -> bool:
+    """Whoever has set this variable wants none: https://no-color.org"""
+    return bool((os.environ if environ is None else environ).get("NO_COLOR"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     state = access_rules.state(reading, file.state)
     config = Config(
         server=file.server,
+        tracing=_tracing(reading, file.tracing),
         state=state,
         cache=access_rules.cache(reading, file.cache, state),
         keys=access_rules.keys(reading, file.auth.keys, file.teams),
@@ -87,6 +94,19 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
     if config.counts_apart:
         reading.problem(("server", "workers"), UNSHARED)
     return config
+
+
+def _tracing(reading: Reading, shape: schema.TracingShape) -> TracingConfig | None:
+    if not shape.endpoint:
+        return None
+    names = ("opentelemetry", "opentelemetry.sdk")  # a part of the first one comes with other packages, too
+    if not all(map(importlib.util.find_spec, names)):
+        reading.problem(
+            ("tracing", "endpoint"),
+            'traces need the package\'s extra: `pip install ".[otel]"` in its folder installs OpenTelemetry',
+        )
+    headers = {name: value.get_secret_value() for name, value in shape.headers.items()}
+    return TracingConfig(shape.endpoint, headers, shape.sample, shape.service)
 
 
 def _models(reading: Reading, values: object) -> list[ModelConfig]:

@@ -1,14 +1,19 @@
-"""Log lines as JSON, one object a line on stderr; an exception shows where it was raised, never what it said."""
+"""Log lines on stderr: JSON, one object a line, or for people to read. An exception shows where it was raised.
+
+What it said is never told: it may quote a text.
+"""
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import logging
 import logging.config
 import time
 import traceback
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from providers import codec
 
@@ -28,10 +33,7 @@ class JSONFormatter(logging.Formatter):
             "event": record.getMessage().partition("\n")[0],
         }
         line.update(getattr(record, "fields", {}))
-        if record.exc_info and record.exc_info[0] is not None:
-            line["exception"] = record.exc_info[0].__name__
-            # An exception's message may quote a text, so only the places are kept.
-            line["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])]
+        line.update(_exception(record))
         return _written(line)
 
 
@@ -58,13 +60,70 @@ def without_origins() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def configuration() -> dict[str, Any]:
+def _exception(record: logging.LogRecord) -> dict[str, Any]:
+    """Its class, and the places of its trace alone."""
+    if not record.exc_info or record.exc_info[0] is None:
+        return {}
+    trace = traceback.extract_tb(record.exc_info[2])
+    return {
+        "exception": record.exc_info[0].__name__,
+        "trace": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in trace],
+    }
+
+
+class ConsoleFormatter(logging.Formatter):
+    """A line for people: the time here, what happened, and what is known of it; of a request first what came of it."""
+
+    def __init__(self, colours: bool = False) -> None:
+        super().__init__()
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        fields = {**getattr(record, "fields", {}), **_exception(record)}
+        if record.name == ACCESS.name and "status" in fields:
+            status, path = fields.pop("status"), f"{fields.pop('method', '')} {fields.pop('path', '')}"
+            what = f"{self._painted(f'{status:<4}', _of_status(status))} {fields.pop('ms', 0):>9.1f} ms  {path}"
+            for name in ("key", "model"):
+                what += f"  {_plain(fields.pop(name))}" if name in fields else ""
+        else:
+            level = self._painted(f"{record.levelname.lower():<7}", _OF_LEVEL.get(record.levelno))
+            what = f"{level} {_plain(record.getMessage().partition(chr(10))[0])}"
+        rest = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
+        return f"{self._painted(at, _GREY)} {what}" + (f"  {self._painted(rest, _GREY)}" if rest else "")
+
+    def _painted(self, text: str, colour: int | None) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours and colour is not None else text
+
+
+_GREY, _RED, _GREEN, _YELLOW = 90, 31, 32, 33
+_OF_LEVEL: Final[Mapping[int, int]] = {logging.WARNING: _YELLOW, logging.ERROR: _RED, logging.CRITICAL: _RED}
+
+
+def _of_status(status: int) -> int:
+    return _RED if status >= 500 else _YELLOW if status >= 400 else _GREEN
+
+
+def _plain(value: Any) -> str:
+    """On one line, and without anything that a terminal would obey."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if text.isprintable() else json.dumps(text)
+
+
+Style = Literal["json", "console"]
+
+
+def configuration(style: Style = "json", colours: bool = False) -> dict[str, Any]:
     """For `logging.config.dictConfig`, in this process and in each worker."""
+    formatters = {
+        "json": {"()": "gateway.logs.JSONFormatter"},
+        "console": {"()": "gateway.logs.ConsoleFormatter", "colours": colours},
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "gateway.logs.JSONFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "formatters": formatters,
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "stream": "ext://sys.stderr"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             "gateway": {"level": "INFO"},

@@ -9,7 +9,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -21,6 +21,7 @@ from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.inputs import quoted
 from gateway.logs import ACCESS, GATEWAY
+from gateway.metrics import Metrics
 from gateway.record import Record
 
 RECORD: Final = "gateway.record"
@@ -86,10 +87,15 @@ class Running:
 class RequestFrame:
     """Pure ASGI: Starlette's BaseHTTPMiddleware would add a task and a queue to every request."""
 
-    def __init__(self, app: ASGIApp, running: Running) -> None:
+    def __init__(
+        self, app: ASGIApp, running: Running, metrics: Metrics, count: Callable[[Record, int], None] | None = None
+    ) -> None:
+        """`count` is told of every request for embeddings, with its status, once it has ended."""
         self._app = app
         self._running = running
+        self._metrics = metrics
         self._name, self._numbers = secrets.token_hex(10), itertools.count(1)
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -121,9 +127,7 @@ class RequestFrame:
                 await error_response(_STOPPING)(scope, receive, framed_send)
             raise
         except GatewayError as error:
-            record.error = error.error_code or error.type
-            if error.__cause__ is not None:
-                record.error += f" ({type(error.__cause__).__name__})"
+            note(record, error)
             await error_response(error)(scope, receive, framed_send)
         except Exception as error:  # noqa: BLE001 (the last resort: no stack trace reaches a client)
             GATEWAY.error("unexpected exception", exc_info=error, extra={"fields": {"id": record.request_id}})
@@ -136,6 +140,10 @@ class RequestFrame:
                 await error_response(internal)(scope, receive, framed_send)
         finally:
             self._running.leave()
+            if record.embeds:
+                self._metrics.answered(record, status)
+                if self._count is not None:
+                    self._count(record, status)
             if not scope["path"].startswith("/health/"):
                 ACCESS.info(
                     "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}
@@ -161,6 +169,12 @@ class RequestFrame:
         if self._running.draining:
             headers.append((b"connection", b"close"))
         return headers
+
+
+def note(record: Record, error: GatewayError) -> None:
+    record.error = error.error_code or error.type
+    if error.__cause__ is not None:
+        record.error += f" ({type(error.__cause__).__name__})"
 
 
 def error_response(error: GatewayError) -> Response:

@@ -91,6 +91,7 @@ class Pool:
             connection = idle.pop()
             if connection.is_open:
                 return connection
+            connection.abort()  # TLS may still be saying goodbye
         return None
 
     def _keep(self, origin: Origin, connection: Channel) -> None:

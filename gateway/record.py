@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.allowances import Priority
+from gateway.away import Away
 from gateway.policy import Attempt
+from gateway.store import Usage
 
 
 @dataclass(slots=True)
@@ -17,8 +19,14 @@ class Record:
     request_id: str
     clock: Callable[[], float]
     started: float
+    embeds: bool = False
+    """Whether it is for embeddings, whatever comes of it."""
     key: str | None = None
+    team: str = ""
     model: str | None = None
+    """As the client names it."""
+    route: str = ""
+    """The alias of the route that was found for it."""
     items: int | None = None
     lane: Priority | None = None
     tokens: int | None = None
@@ -29,8 +37,17 @@ class Record:
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     """What any answer to this request tells, errors too."""
+    away: Away = field(init=False)
+    """Its time at its targets."""
+    used: Usage | None = None
+    """What its caller is charged with."""
+    trace: str | None = None
+    """The id of its trace."""
     shadowed: Sequence[str] = ()
     """Shadow limits that would have refused it."""
+
+    def __post_init__(self) -> None:
+        self.away = Away(self.clock)
 
     def timing(self, step: str) -> _Timing:
         """Adds the time spent inside to a step, whether it succeeds or fails."""
@@ -53,6 +70,7 @@ class Record:
         """The request's log line: only what is known, and nothing that a client must keep to itself."""
         fields: dict[str, Any] = {
             "id": self.request_id,
+            "trace": self.trace,
             "method": method,
             "path": path,
             "status": status,

@@ -36,11 +36,13 @@ class Retry:
         latest: float,
         patience: float = math.inf,
         may: Callable[[Fault], bool] = _always,
+        sent: Callable[[], int] | None = None,
     ) -> _AnswerT | Fault:
         """The first success, or the last fault.
 
         No pause ends after `latest`, on the clock, nor more than `patience` seconds after the first failure. `may` is
-        asked last, before a pause that will be followed by another attempt.
+        asked last, before a pause that will be followed by another attempt. `sent` tells how many of them count so far:
+        one that only waited for its turn does not.
         """
         first = await attempt()
         if not isinstance(first, Fault):
@@ -55,7 +57,8 @@ class Retry:
             nonlocal end
             if state.attempt_number == 1:
                 end = min(latest, self.clock() + patience)
-            return self._enough(state, end) or not may(_fault(state))
+            tries = state.attempt_number if sent is None else sent()
+            return self._enough(state, end, tries) or not may(_fault(state))
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, Fault)),
@@ -72,8 +75,8 @@ class Retry:
             return fault.retry_after + 0.1 * self.random()
         return FIRST_PAUSE * 2.0 ** (state.attempt_number - 1) * (0.5 + 0.5 * self.random())
 
-    def _enough(self, state: tenacity.RetryCallState, latest: float) -> bool:
-        if state.attempt_number > TABLE[_fault(state).kind].retries:
+    def _enough(self, state: tenacity.RetryCallState, latest: float, tries: int) -> bool:
+        if tries > TABLE[_fault(state).kind].retries:
             return True
         return self.clock() + state.upcoming_sleep >= latest
 

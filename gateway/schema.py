@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from gateway import checks
 from gateway.access_shape import GrantShape, PlainName, TeamShape
 from gateway.identity_shape import JwtShape
-from gateway.model_shape import ModelName, ModelShape, inside
+from gateway.model_shape import HeaderName, HeaderValue, ModelName, ModelShape, inside
 from gateway.quantities import Duration, Size
 from gateway.shape import Shape
 
@@ -94,12 +94,24 @@ class CacheShape(Shape):
     what was embedded for itself."""
 
 
+class TracingShape(Shape):
+    endpoint: Annotated[str, AfterValidator(checks.collector)] = ""
+    """Where an OpenTelemetry collector takes OTLP over HTTP, like http://127.0.0.1:4318; empty for no traces."""
+    headers: dict[HeaderName, HeaderValue] = {}
+    """What the collector wants to be told, like a key."""
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Part of the requests that are traced; those whose client says so itself are traced or not as it says."""
+    service: PlainName = "embedding-gateway"
+    """What traces call this gateway: their `service.name`."""
+
+
 class FileShape(Shape):
     server: ServerShape = ServerShape()
     state: StateShape = StateShape()
     cache: CacheShape | None = None
     """Where vectors are kept, so that no text is embedded twice; without this section they are not."""
     auth: AuthShape = AuthShape()
+    tracing: TracingShape = TracingShape()
     teams: dict[PlainName, TeamShape] = {}
     """Keys that share limits and a budget, by name."""
     models: dict[ModelName, ModelShape] = {}

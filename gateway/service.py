@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from gateway import admission, balance, contract, lanes, planning, policy, slots, usage
+from gateway import admission, away, balance, contract, lanes, planning, policy, slots, usage
 from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
@@ -17,10 +17,11 @@ from gateway.dimensions import Length
 from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
 from gateway.in_time import in_time
+from gateway.metrics import TargetNow
 from gateway.planning import Plan
 from gateway.policy import Attempt
 from gateway.record import Record
-from gateway.routing import Route, Routes
+from gateway.routing import Route, Routes, Target
 from gateway.shelf import Shelf
 from gateway.supply import Supply, Want
 from gateway.tokens import Counter
@@ -52,6 +53,7 @@ class Gateway:
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
         counter = self.counters[route.tokenizer]
+        record.route = route.alias
         record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
         with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
             request.check_space(route.space)
@@ -68,7 +70,7 @@ class Gateway:
             with record.timing("limits"):
                 await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
-            with record.timing("upstream"), slots.noting(record.waited):
+            with record.timing("upstream"), slots.noting(record.waited), away.counting(record.away):
                 job = _job(request, route, role, shelf.misses, length, record.lane)
                 delivery = await self._bring(shelf, job, route, entry, deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
@@ -106,12 +108,10 @@ class Gateway:
         shelf.add(others)
         return delivery
 
-    def target_states(self) -> list[tuple[str, str, str]]:
-        """Each target's route and name, and the state that it is in."""
+    def target_states(self) -> list[TargetNow]:
+        """How each target stands now."""
         now = self.dispatcher.clock()
-        return [
-            (route.alias, target.name, target.health.state(now)) for route in self.routes for target in route.targets
-        ]
+        return [_stands(route, target, now) for route in self.routes for target in route.targets]
 
 
 async def _in_time(work: Coroutine[Any, Any, _T], deadline: float) -> _T:
@@ -136,6 +136,12 @@ def _job(
         alias=route.alias,
         hedge=route.hedge,
     )
+
+
+def _stands(route: Route, target: Target, now: float) -> TargetNow:
+    load = target.backend.load
+    interactive = load.waiting - load.waiting_bulk
+    return TargetNow(route.alias, target.name, target.health.state(now), load.running, interactive, load.waiting_bulk)
 
 
 def _merged(vectors: Sequence[bytes], plan: Plan, length: Length) -> Sequence[bytes]:

@@ -7,10 +7,11 @@ import functools
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,8 +20,9 @@ from gateway import build, logs, memory
 from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
-from gateway.crew import Address, Link, Parent
+from gateway.crew import Parent
 from gateway.house import House
+from gateway.link import Address, Link
 from gateway.middleware import Running
 from gateway.protocol import EnvelopeProtocol
 from gateway.reload import Outcome, Provision, Refused
@@ -31,6 +33,9 @@ from gateway.store import StoreError
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a balancer keeps its idle connections, so that it never sends a request into a closing one."""
 BACKLOG: Final = 2048
+WORKER_SECONDS: Final = 30
+"""A worker that does not answer its parent for so long is replaced. It cannot while it is being imported, which takes
+ten seconds where the disk or the processors are busy: uvicorn's five would replace it again and again."""
 STARTUP_FAILURE: Final = 3
 """The exit code that tells uvicorn's supervisor not to start a worker again."""
 
@@ -67,7 +72,13 @@ def url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def serve(config: Config, provision: Provision, listener: socket.socket, announce: Callable[[], None]) -> None:
+def serve(
+    config: Config,
+    provision: Provision,
+    listener: socket.socket,
+    announce: Callable[[], None],
+    log: Mapping[str, Any] | None = None,
+) -> None:
     """Serves until a stop signal, in this process or in `server.workers` of them; SIGHUP reads the configuration anew.
 
     Raises BuildError or StoreError when what is configured cannot be brought up; nothing is announced then.
@@ -78,15 +89,15 @@ def serve(config: Config, provision: Provision, listener: socket.socket, announc
         _try_out(config)  # what the workers cannot build is said once, and here
         parent = Parent(provision.file, config, provision.contents, _try_out_anew)
         in_worker = functools.partial(_in_worker, provision.file, parent.address)
-        _Workers(_settings(config, in_worker), listener, announcement, parent).run()
+        _Workers(_settings(config, in_worker, log), listener, announcement, parent).run()
     else:
         application = _application(config, provision)
-        AnnouncedServer(_settings(config, lambda: application), announcement).run(sockets=[listener])
+        AnnouncedServer(_settings(config, lambda: application, log), announcement).run(sockets=[listener])
     if announcement.exit is not None:
         raise announcement.exit
 
 
-def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
+def _settings(config: Config, factory: Callable[[], ASGIApp], log: Mapping[str, Any] | None) -> uvicorn.Config:
     return uvicorn.Config(
         factory,
         factory=True,
@@ -94,11 +105,12 @@ def _settings(config: Config, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
         ws="none",
         workers=config.server.workers,
         backlog=BACKLOG,
-        log_config=logs.configuration(),
+        log_config=dict(log or logs.configuration()),
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
         timeout_graceful_shutdown=config.server.drain / 2,  # type: ignore[arg-type]  # which goes to asyncio as it is
     )
 
@@ -133,7 +145,7 @@ class _Workers(AnnouncedWorkers):
 
 
 def _try_out(config: Config) -> None:
-    asyncio.run(build.house(config).close())
+    asyncio.run(build.house(replace(config, tracing=None)).close())  # there is nothing to trace
 
 
 def _try_out_anew(config: Config) -> None:
@@ -150,18 +162,18 @@ def _in_worker(file: Source, address: Address) -> ASGIApp:
     link = Link(address)
     try:
         config = file.read(link.contents)
-        house = build.house(config, Provision(file, link.contents, link.ask))
+        house = build.house(config, Provision(file, link.contents, link.ask), link.counted)
     except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
-    app = build.web(house, _until_stopped(house, config, functools.partial(attending, link, house.reloader)))
+    app = build.web(house, _until_stopped(house, config, functools.partial(attending, link, house)))
     memory.leave_alone()
     return app
 
 
 @contextmanager
-def attending(link: Link, reloader: Reloader) -> Iterator[None]:
-    link.attend(reloader.take_contents)
+def attending(link: Link, house: House) -> Iterator[None]:
+    link.attend(house.reloader.take_contents, house.metrics.families)
     yield
 
 

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from gateway.allowances import Priority
+from gateway.away import away
 from gateway.lanes import Lanes, Pace
 from gateway.routing import Load
 from providers.base import Fault, FaultKind
@@ -123,7 +124,7 @@ class Slots:
 class _Slot:
     """No generator: the event loop keeps a list of those that are asynchronous."""
 
-    __slots__ = ("_deadline", "_lane", "_slots", "_taken")
+    __slots__ = ("_away", "_deadline", "_lane", "_slots", "_taken")
 
     def __init__(self, slots: Slots, deadline: float, lane: Priority) -> None:
         self._slots = slots
@@ -131,12 +132,19 @@ class _Slot:
         self._lane = lane
 
     async def __aenter__(self) -> Fault | None:
-        self._taken = await self._slots.take(self._deadline, self._lane)
+        self._away = away()
+        self._away.__enter__()
+        try:
+            self._taken = await self._slots.take(self._deadline, self._lane)
+        except BaseException:
+            self._away.__exit__()
+            raise
         return self._taken if isinstance(self._taken, Fault) else None
 
     async def __aexit__(self, *raised: object) -> None:
         if not isinstance(self._taken, Fault):
             self._slots.give_back(self._taken, self._lane)
+        self._away.__exit__()
 
 
 def _none_in_time(wait: float) -> Fault:

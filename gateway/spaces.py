@@ -48,15 +48,24 @@ class Spaces:
         return self._generations[space]
 
     async def look(self) -> None:
-        """Reads generations and verdicts; a state that has lost a generation is told it again."""
+        """Reads generations and verdicts; a state that has lost a generation or a drift is told it again.
+
+        Both are taken over at once. A verdict is written before the generation that it ends, and read after it: who
+        knows a new generation knows whom not to ask for its vectors.
+        """
         told = {space: int(number) for space, number in (await self._store.values(GENERATIONS)).items()}
         for space, number in self._generations.items():
             if number > told.get(space, 0):
                 await self._store.put_value(GENERATIONS, space, str(number).encode())
+        verdicts = {name: Verdict.read(verdict) for name, verdict in (await self._store.values(VERDICTS)).items()}
+        for name, known in self.verdicts.items():
+            if name not in verdicts and known.drift is not None:
+                await self._store.put_value(VERDICTS, name, known.written(), VERDICT_SECONDS, only_if_absent=True)
+                verdicts[name] = known
         self._generations = {
             space: max(number, self.generation(space)) for space, number in (self._generations | told).items()
         }
-        self.verdicts = {name: Verdict.read(verdict) for name, verdict in (await self._store.values(VERDICTS)).items()}
+        self.verdicts = verdicts
 
     # ── references ────────────────────────────────────────────────────────────────────────────────────────────────
 

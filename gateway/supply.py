@@ -10,15 +10,24 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from gateway import usage
 from gateway.answers import UsageSource
+from gateway.away import away
 from gateway.cache import Cache
 from gateway.cache_entry import Kept
 from gateway.delivery import Delivery, Job
 from gateway.dispatch import Dispatcher
 from gateway.flights import Flight, Flights
+from gateway.policy import Attempt
 from gateway.routing import Target
+from providers.base import Fault, FaultKind
+
+OTHERS: Final = "another request's"
+NOT_LANDED: Final = Fault(
+    FaultKind.TIMEOUT, "another request for the same input, which was waited for, has no answer yet"
+)
 
 Counts = Callable[[], Awaitable[Sequence[int]]]
 """The tokens of a job's inputs, counted here."""
@@ -70,7 +79,12 @@ class Supply:
             if not await self._send(want, own, delivery):
                 return delivery, others
             others |= await _landed(want, joined)
-        await self._send(want, [place for place in joined if place not in others], delivery)
+        left = [place for place in joined if place not in others]
+        if left and self.dispatcher.clock() >= want.deadline:
+            origins = want.job.plan.origins
+            delivery.attempts.append(Attempt(OTHERS, NOT_LANDED, [origins[place] for place in left]))
+        else:
+            await self._send(want, left, delivery)
         return delivery, others
 
     def _others(self, want: Want) -> tuple[dict[int, Kept], dict[int, Flight[Landed]]]:
@@ -137,7 +151,8 @@ async def _landed(want: Want, joined: Mapping[int, Flight[Landed]]) -> dict[int,
         return {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(want.deadline):
-            await asyncio.wait({flight.task for flight in joined.values()})
+            with away():
+                await asyncio.wait({flight.task for flight in joined.values()})
     found = {}
     for place, flight in joined.items():
         task = flight.task

@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that the code knows better: the reference of the YAML, and the facts of providers.
+"""Writes the parts of docs/ that the code knows better: the reference of the YAML, the facts of providers, the metrics.
 
 `python -m scripts.pages` writes them; a test says when they are out of date.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway import schema
+from gateway.series import Series
 from gateway.wire import INPUT_TYPES
 from providers import PROVIDERS
 from providers.base import Provider
@@ -55,6 +56,16 @@ def providers_page(page: str) -> str:
         return "|" + "|".join(f" {cell} " if cell else " " for cell in (*told, *facts(PROVIDERS[row[1]]))) + "|"
 
     return re.sub(r"^\| `([\w-]+)` \|.*\|$", renewed, page, flags=re.MULTILINE)
+
+
+def operations_page(page: str) -> str:
+    """The page with the table of metrics renewed."""
+    head = "| name | kind | labels | |\n|---|---|---|---|\n"
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.about} |\n"
+        for each in Series().declared
+    ]
+    return re.sub(re.escape(head) + r"(?:\|.*\n)*", lambda _: head + re.sub(r" +\|", " |", "".join(rows)), page)
 
 
 def yaml_reference() -> str:
@@ -147,8 +158,9 @@ def _plain(value: Schema) -> str:
 
 def pages() -> dict[pathlib.Path, str]:
     """What each page that is made, or made in part, should hold."""
-    providers = DOCS / "providers.md"
-    return {DOCS / "yaml-reference.md": yaml_reference(), providers: providers_page(providers.read_text("utf-8"))}
+    in_part = {DOCS / "providers.md": providers_page, DOCS / "operations.md": operations_page}
+    renewed = {page: renew(page.read_text("utf-8")) for page, renew in in_part.items()}
+    return {DOCS / "yaml-reference.md": yaml_reference(), **renewed}
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ class GatewayProcess:
         may_complain: bool = False,
         python: Sequence[str] = PYTHON,
     ) -> None:
-        self.folder = folder
         self._python = python
+        self.folder = folder
         self._may_complain = may_complain
         self._arguments = arguments
         self._environ = environ or {}

@@ -431,8 +431,8 @@ MISTAKES: list[tuple[str, str, Any, tuple[int, str, str | None, str | None], str
     ("GET", "/admin/usage?from=yesterday", None, BAD, "`from` must be a day like 2026-11-21."),
     ("GET", "/admin/usage?to=2026-13-01", None, BAD, "`to` must be a day like 2026-11-21."),
     ("GET", "/admin/usage?from=20261121", None, BAD, "`from` must be a day like 2026-11-21."),
-    ("GET", "/admin", None, MISSING, "There is nothing at `GET /admin`."),
-    ("GET", "/admin/targets/", None, MISSING, "There is nothing at `GET /admin/targets/`."),
+    ("GET", "/admin/nothing", None, MISSING, "There is nothing at `GET /admin/nothing`."),
+    ("GET", "/admin/target", None, MISSING, "There is nothing at `GET /admin/target`."),
 ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.breaker import CONSECUTIVE, FIRST_OPEN, JITTER, LONGEST_OPEN, Breaker
+from gateway.breaker import CONSECUTIVE, FIRST_OPEN, JITTER, LAST_RESORT, LONGEST_OPEN, Breaker
 
 NOW = 1000.0
 
@@ -143,6 +143,50 @@ def test_nothing_opens_it_but_failures(outcomes: list[str]) -> None:
         made.succeeded(ticket, NOW) if outcome == "good" else made.abandoned(ticket)
 
     assert "closed" == made.state(NOW)
+
+
+# ── the last resort ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def last_resort(breaker: Breaker, outcomes: str, now: float = NOW) -> Breaker:
+    """Calls that go although it is open: `+` succeeds, `-` fails."""
+    for outcome in outcomes:
+        (breaker.succeeded if outcome == "+" else breaker.failed)(LAST_RESORT, now)
+    return breaker
+
+
+@pytest.mark.parametrize(
+    ("life", "well"),
+    [
+        (half_failing(20), True),
+        (fail(breaker(), 5), False),
+        (fail(succeed(breaker(), 15), 5), True),
+        (breaker(), False),
+    ],
+    ids=["now and then", "never", "until now", "unknown"],
+)
+def test_partly_well(life: Breaker, well: bool) -> None:
+    """A target that answers now and then is told from one that is dead, even if it has just died."""
+    assert well == life.partly_well
+
+
+def test_dies() -> None:
+    """One that answers no more is found out within its last calls, and is asked no more."""
+    made = fail(succeed(breaker(), 15), 5)
+    wells = [last_resort(made, "-").partly_well for _ in range(12)]
+
+    assert (wells, made.state(NOW)) == ([True] * 11 + [False], "open")
+
+
+def test_last_resort_changes_no_state() -> None:
+    """Successes do not close it: that is the trial's to do, which is not disturbed by a failure either."""
+    made = half_failing(20)
+    open_still = last_resort(made, "+" * 20).state(NOW)
+    trial = begun(made, NOW + FIRST_OPEN)
+    last_resort(made, "-" * 4, NOW + FIRST_OPEN)
+    made.succeeded(trial, NOW + FIRST_OPEN)
+
+    assert ("open", "closed") == (open_still, made.state(NOW + FIRST_OPEN))
 
 
 class Life(RuleBasedStateMachine):

@@ -209,3 +209,17 @@ async def test_batch(tmp_path: pathlib.Path, model: str, batch: str, expected: i
     asked = await requested(tmp_path, models, "m", inputs=[[1], [2], [3], [4], [5], [6], [7], [8], [9], [10]])
 
     assert expected == len(asked)
+
+
+async def test_who_shares_a_cache(tmp_path: pathlib.Path) -> None:
+    """Models of one space share what is cached; but one that ejects who drifts has nothing of those that do not."""
+    target = "{space: s, dimensions: {native: 8}, canary: %s, targets: [{provider: cohere, model: x, api_key: k}]}"
+    reactions = {"a": "eject", "b": "eject", "c": "report", "d": "off"}
+    file = tmp_path / "gateway.yaml"
+    file.write_text("models:\n" + "".join(f"  {alias}: {target % canary}\n" for alias, canary in reactions.items()))
+    made = {
+        route.alias: route.made_by
+        for route in build.routes(load(file, {}).models, cast("Upstream", Recorder()), Engines())
+    }
+
+    assert made["a"] == made["b"] != made["c"] == made["d"]

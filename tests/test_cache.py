@@ -21,7 +21,7 @@ from gateway.cache_memory import Memory
 from gateway.config import Scope
 from gateway.delivery import Job
 from gateway.dispatch import Dispatcher
-from gateway.errors import GatewayError, NotCached, UpstreamError
+from gateway.errors import GatewayError, NotCached, UpstreamError, UpstreamTimeout
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.store import Usage
@@ -552,6 +552,26 @@ async def test_first_one_fails() -> None:
     assert isinstance(first, UpstreamError)
     assert not isinstance(second, BaseException)
     assert (vectors_of(["a"]), [["a"], ["a"]], ["t0"]) == (second.vectors, backend.asked, second.targets)
+
+
+async def test_no_time_left_to_wait() -> None:
+    """Whoever has less time than the one it waits for is told in time that there is no answer, and pays nothing."""
+    backend = Waiting()
+    kept = Kept(backend, cache=Home().cache)
+    first = asyncio.create_task(kept.house.embed(["a"]))
+    await settle()
+    kept.house.time.now = asyncio.get_running_loop().time() + 0.05 - 60
+    second = asyncio.create_task(kept.house.embed(["a"]))
+    await settle()
+    kept.house.time.now += 60.05
+    with pytest.raises(UpstreamTimeout):
+        await second
+    backend.gate.set()
+    await first
+
+    assert [["a"]] == backend.asked
+    assert TOKENS_EACH == (await kept.usage()).reported
+    assert 0 == (await kept.usage()).counted
 
 
 async def test_between_hits() -> None:

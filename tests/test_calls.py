@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gateway.calls import Calls
 from gateway.delivery import Answer, Job
-from gateway.health import Health
+from gateway.health import Health, Ticket
 from gateway.metrics import Metrics
 from gateway.planning import plan
 from gateway.retry import Retry
@@ -34,8 +36,14 @@ class Bench:
         self.metrics = Metrics()
         self.calls = Calls(Retry(self.time.clock, self.time.sleep, lambda: 0.0), self.time.clock, self.metrics)
 
-    async def ask(self, texts: Sequence[str] = ("a",), within: float = 60.0, others: int = 0) -> Answer | Fault:
-        job = Job(plan(list(texts), [1] * len(texts), range(len(texts))), DIMENSIONS, alias="small")
+    async def ask(
+        self,
+        texts: Sequence[str] = ("a",),
+        within: float = 60.0,
+        others: int = 0,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Answer | Fault:
+        job = Job(plan(list(texts), [1] * len(texts), range(len(texts))), DIMENSIONS, alias="small", extra=extra or {})
         return await self.calls.batch(job, self.target, range(len(texts)), self.time.now + within, others)
 
     @property
@@ -105,6 +113,33 @@ async def test_client_in_a_hurry(within: float, state: str) -> None:
     assert state == bench.health.state(bench.time.now)
 
 
+async def test_own_time() -> None:
+    """All the time that a target has is enough to tell of it, at whatever time it is asked."""
+    bench = Bench(failing(FaultKind.TIMEOUT))
+    bench.target = replace(bench.target, timeout=0.3)
+    states = set()
+    for _ in range(100):
+        bench.time.now += 16_315.653
+        for _ in range(5):
+            await bench.ask()
+        states.add(bench.health.state(bench.time.now))
+
+    assert {"open"} == states
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(backends.one_too_few, "closed"), (failing(FaultKind.BROKEN), "closed"), (OVERLOADED, "open")],
+)
+async def test_fields_of_a_client(answer: backends.Answer, state: str) -> None:
+    """A client whose own fields make for wrong answers does not have the target taken from all others."""
+    bench = Bench(answer)
+    for _ in range(5):
+        await bench.ask(extra={"output_size": 4})
+
+    assert state == bench.health.state(bench.time.now)
+
+
 async def test_pause_of_others() -> None:
     """A call that comes during a pause that another one was told of waits for its end."""
     bench = Bench(THROTTLED, rightly)
@@ -112,6 +147,32 @@ async def test_pause_of_others() -> None:
     outcome = await bench.ask()
 
     assert (None, 2, [2.0]) == (kind_of(outcome), bench.asked, bench.time.pauses)
+
+
+async def test_pause_that_grows() -> None:
+    """Whoever waits for the end of a pause goes on waiting when it grows, as long as the deadline allows."""
+    bench = Bench(rightly)
+    sleep = bench.time.sleep
+
+    def throttled() -> None:
+        ticket = bench.health.begin(1, bench.time.now)
+        assert not isinstance(ticket, Fault)
+        tickets.append(ticket)
+
+    async def longer(seconds: float) -> None:
+        if tickets:
+            bench.time.now += seconds / 2
+            bench.health.end(tickets.pop(), Fault(FaultKind.THROTTLED, "", retry_after=2.0), bench.time.now)
+        await sleep(seconds / 2)
+
+    tickets: list[Ticket] = []
+    for _ in range(6):
+        throttled()
+    bench.health.end(tickets.pop(), Fault(FaultKind.THROTTLED, "", retry_after=2.0), bench.time.now)
+    bench.calls = Calls(Retry(bench.time.clock, longer, lambda: 0.0), bench.time.clock, bench.metrics)
+    outcome = await bench.ask(within=20.0)
+
+    assert (None, 1, []) == (kind_of(outcome), bench.asked, tickets)
 
 
 async def test_pause_is_too_long() -> None:

@@ -182,7 +182,7 @@ async def test_shared(time: FakeTime, tmp_path: pathlib.Path) -> None:
             await store.close()
 
     assert ([1, 2], [["t", "u"]] * 2, [{"t": 1.0, "u": 1.0}] * 2) == (counts, ejected, drift)
-    assert [2, 2] == generations  # the first when it was accepted
+    assert [3, 3] == generations  # the first when it was accepted, two when it was taken out
 
 
 async def test_off(store: Store, time: FakeTime) -> None:
@@ -264,7 +264,7 @@ async def test_drift(store: Store, time: FakeTime, way: str, caplog: pytest.LogC
         time.now += SOON_SECONDS
     events = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
-    assert [([], 0.0, 1), (["t"], 1.0, 2), (["t"], 1.0, 2), ([], 0.0, 2)] == found
+    assert [([], 0.0, 1), (["t"], 1.0, 3), (["t"], 1.0, 3), ([], 0.0, 3)] == found
     assert ["a target has drifted out of its space", "a target is back in its space"] == events
     assert not any(text in str(vars(record)) for record in caplog.records for text in GOLDEN)
 
@@ -280,7 +280,7 @@ async def test_report(store: Store, time: FakeTime) -> None:
         found.append((one.ejected(), one.told("gateway_canary_drift"), one.spaces.generation("our/space")))
         time.now += SOON_SECONDS
 
-    assert [([], {"t": 0.0}, 1), ([], {"t": 1.0}, 1), (["t"], {"t": 1.0}, 2)] == found
+    assert [([], {"t": 0.0}, 1), ([], {"t": 1.0}, 1), (["t"], {"t": 1.0}, 3)] == found
 
 
 async def test_fp16(store: Store, time: FakeTime) -> None:
@@ -394,7 +394,56 @@ async def test_flushed(store: Store, time: FakeTime) -> None:
         time.now += SOON_SECONDS
 
     assert (before, ["t"]) == (await store.values(REFERENCES), one.ejected())
-    assert 2 == one.spaces.generation("our/space") == int(dict(await store.values(GENERATIONS))["our/space"])
+    assert 3 == one.spaces.generation("our/space") == int(dict(await store.values(GENERATIONS))["our/space"])
+
+
+async def test_out_when_flushed(store: Store, time: FakeTime) -> None:
+    """A state that was emptied lets nobody in who is out: the verdict comes back, for other processes, too."""
+    one, two = (Replica(store, time, route(target("t", FakeBackend(ANOTHER)))) for _ in range(2))
+    await pin(store, one.routes[0], time)
+    for _ in range(2):
+        await one.turn()
+        time.now += SOON_SECONDS
+    await flush(store)
+    await one.canaries.look()
+    await two.canaries.look()
+
+    assert ([["t"], ["t"]], 3) == ([one.ejected(), two.ejected()], one.spaces.generation("our/space"))
+
+
+async def test_who_is_out_makes_nothing_of_the_new_generation(store: Store, time: FakeTime) -> None:
+    """In no process, at no moment, is a target in that makes vectors of a generation which goes on without it."""
+    seen: set[tuple[int, bool]] = set()
+    replicas: list[Replica] = []
+
+    class Observed:
+        """Between any two steps of a replica another one may look, or answer a request."""
+
+        def __getattr__(self, name: str) -> Any:
+            async def observed(*args: Any, **options: Any) -> Any:
+                note()
+                outcome = await getattr(store, name)(*args, **options)
+                if name == "put_value":
+                    await replicas[1].canaries.look()
+                note()
+                return outcome
+
+            return observed
+
+    def note() -> None:
+        seen.update((replica.spaces.generation("our/space"), bool(replica.ejected())) for replica in replicas)
+
+    backend = FakeBackend(ANOTHER)
+    replicas += [Replica(each, time, route(target("t", backend))) for each in (Observed(), store)]
+    await pin(store, replicas[0].routes[0], time)
+    for _ in range(2):
+        await replicas[0].turn()
+        time.now += SOON_SECONDS
+    note()
+
+    last = max(generation for generation, _ in seen)
+    assert {True} == {out for generation, out in seen if generation == last}
+    assert (1, False) in seen
 
 
 async def test_flushed_and_restarted(store: Store, time: FakeTime) -> None:
@@ -422,9 +471,9 @@ async def test_accept(store: Store, time: FakeTime) -> None:
         ejected.append(one.ejected())
         time.now += INTERVAL
 
-    # `a` is well at once, `b` drifts after two runs; an ejection begins a generation, too.
+    # `a` is well at once, `b` drifts after two runs; an ejection begins two generations, too.
     assert [[], ["a"], [], ["b"]] == ejected
-    assert 4 == one.spaces.generation("our/space")
+    assert 6 == one.spaces.generation("our/space")
 
 
 @pytest.mark.parametrize(

@@ -375,6 +375,7 @@ def test_log_line(http: httpx.Client, gateway: GatewayProcess) -> None:
             "key": "tests",
             "model": SMALL,
             "items": 2,
+            "lane": "interactive",
             "tokens": 4,
             "targets": ["openai-0"],
             "metadata": {"job": "nightly"},

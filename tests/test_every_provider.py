@@ -336,6 +336,6 @@ def test_headers(client: openai.OpenAI, fakes: FakeProviders, wire: Wire) -> Non
 
     (call,) = exchanges(fakes, wire)
 
-    assert {"host", "accept", "content-type", "content-length", wire.key_header, *wire.headers} == set(
-        call.arrived.headers
-    )
+    own = {"host", "user-agent", "accept", "accept-encoding", "content-type", "content-length"}
+
+    assert {*own, wire.key_header, *wire.headers} == set(call.arrived.headers)

@@ -175,13 +175,13 @@ def test_near_misses(value: object, place: str, meant: str) -> None:
 
 
 STATE = "`url`, `password_file`, `ca_file`, `on_state_loss`, `allow_unshared`"
-OF_KEYS = "`models`, `team`, `limits`, `model_limits`, `budget`, `priority`, `name`, `sha256`, `expires`"
+OF_KEYS = "`models`, `team`, `limits`, `model_limits`, `budget`, `priority`, `cache`, `name`, `sha256`, `expires`"
 
 
 @pytest.mark.parametrize(
     ("value", "place", "known"),
     [
-        ({"caching": {}}, "caching", "`server`, `state`, `auth`, `teams`, `models`"),
+        ({"quux": {}}, "quux", "`server`, `state`, `auth`, `teams`, `cache`, `models`"),
         ({"state": {"redis": 1}}, "state.redis", STATE),
         ({"state": {"redis:x": 1}}, "state.redis:x", STATE),
         ({"auth": {"keys": [KEY | {"date": 1}]}}, "auth.keys[0].date", OF_KEYS),

@@ -163,7 +163,7 @@ def test_pipelined(running: GatewayProcess, fake: FakeOpenAI) -> None:
 
 
 def test_a_crowd(running: GatewayProcess, fake: FakeOpenAI) -> None:
-    """After 200 clients have left at any moment no socket is left, nobody waits, and nothing runs."""
+    """After 200 clients have left at any moment their sockets are closed, nobody waits, and nothing runs."""
     chance = random.Random(7)  # noqa: S311 (no secret)
     with running.client() as http:
         assert load(http) == (0, 0)
@@ -174,9 +174,8 @@ def test_a_crowd(running: GatewayProcess, fake: FakeOpenAI) -> None:
             time.sleep(chance.random() * 0.01)
             client.close()
         idle = eventually(lambda: load(http) == (0, 0))
-        sockets = eventually(
-            lambda: len(os.listdir(f"/proc/{running.pid}/fd")) <= before + 1
-        )  # a kept one to the upstream
+        most = before + 4  # some kept ones to the upstream
+        sockets = eventually(lambda: len(os.listdir(f"/proc/{running.pid}/fd")) <= most)
     lines = [line for line in running.log if line.get("id", "").startswith("crowd-")]
 
     assert (True, True) == (idle, sockets)

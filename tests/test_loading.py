@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+from gateway import loading
 from gateway.config import Config, ConfigError
 from gateway.dimensions import Dimensions
 from gateway.loading import EMBEDDED_DEFAULT, check_text, load
@@ -655,3 +656,10 @@ def test_pasted_problems() -> None:
         [(problem.place, problem.line) for problem in checked.problems],
     )
     assert check_text(f"server: {{port: '${{PORT}}'}}\n{MODELS}").config is None
+
+
+@pytest.mark.parametrize(("environ", "wanted"), [({}, False), ({"NO_COLOR": ""}, False), ({"NO_COLOR": "0"}, True)])
+def test_no_colour(environ: dict[str, str], wanted: bool) -> None:
+    """Whoever sets NO_COLOR to anything wants no colours."""
+
+    assert wanted == loading.wants_no_colour(environ)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.logs import JSONFormatter
+from gateway.logs import ConsoleFormatter, JSONFormatter
 
 ANY_TEXT = st.text(st.characters())
 """Lone surrogates and all kinds of line ends, too."""
@@ -172,3 +172,52 @@ def test_configuration() -> None:
     ]
 
     assert expected == events
+
+
+# ── for people ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def for_people(colours: bool = False, **attributes: Any) -> str:
+    attributes = {"msg": "request", "levelname": "INFO", "levelno": logging.INFO, "created": 1.0, **attributes}
+    return ConsoleFormatter(colours).format(logging.makeLogRecord(attributes))
+
+
+REQUEST = {"id": "req_1", "method": "POST", "path": "/v1/embeddings", "status": 200, "ms": 12.34, "key": "app"}
+
+
+def test_request_for_people() -> None:
+    """A request's line begins with what came of it."""
+    line = for_people(name="gateway.access", fields=REQUEST | {"model": "small", "targets": ["a"]})
+
+    assert '200       12.3 ms  POST /v1/embeddings  app  small  id=req_1 targets=["a"]' == line.partition(" ")[2]
+
+
+def test_event_for_people() -> None:
+    """Any other line begins with how bad it is."""
+    line = for_people(msg="away\nsecond line", levelname="WARNING", fields={"problems": 2})
+
+    assert "warning away  problems=2" == line.partition(" ")[2]
+
+
+@pytest.mark.parametrize(("status", "colour"), [(200, 32), (404, 33), (503, 31)])
+def test_colours(status: int, colour: int) -> None:
+    """A request's colour tells at a glance what came of it, where colours are wanted."""
+    lines = [for_people(wanted, name="gateway.access", fields=REQUEST | {"status": status}) for wanted in (True, False)]
+
+    assert [True, False] == [f"\x1b[{colour}m{status} \x1b[0m" in line for line in lines]
+    assert "\x1b" not in lines[1]
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_nothing_for_the_terminal(event: str, text: str) -> None:
+    """Whatever a client puts into a line, it stays one line, and is nothing that a terminal would obey."""
+    line = for_people(msg=event, fields={"model": text, "metadata": {"a": text}})
+
+    assert line.isprintable()
+
+
+def test_exception_for_people() -> None:
+    """An exception is named and placed, and not quoted."""
+    line = for_people(exc_info=raised(ZeroDivisionError("s3cret")))
+
+    assert ("exception=ZeroDivisionError" in line, __file__ in line, "s3cret" in line) == (True, True, False)

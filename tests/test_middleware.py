@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.connection import CONNECTION, Connection
 from gateway.errors import UnknownPath
+from gateway.metrics import Metrics
 from gateway.middleware import RECORD, TOLD, WATCHED_SECONDS, RequestFrame, Running, error_response
 from tests.fakes.clock import settle
 
@@ -88,7 +89,7 @@ class Exchange:
             CONNECTION: self.client,
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()],
         }
-        await RequestFrame(self.app, self.running)(scope, self._receive, self._send)
+        await RequestFrame(self.app, self.running, Metrics())(scope, self._receive, self._send)
         return self
 
     async def _receive(self) -> Message:
@@ -182,7 +183,7 @@ async def test_other_scopes() -> None:
         seen.append(scope)
 
     exchange = Exchange(app)
-    await RequestFrame(app, exchange.running)({"type": "lifespan"}, exchange._receive, exchange._send)
+    await RequestFrame(app, exchange.running, Metrics())({"type": "lifespan"}, exchange._receive, exchange._send)
 
     assert [{"type": "lifespan"}] == seen
 

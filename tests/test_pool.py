@@ -407,3 +407,23 @@ async def test_server_that_speaks_first(upstream: Upstream) -> None:
 async def test_tls_with_a_plain_server(upstream: Upstream, openai_upstream: FakeOpenAI) -> None:
     """A server that does not speak TLS cannot be connected to with it."""
     assert NOT_CONNECTED == await send(upstream, openai_upstream.base_url.replace("http:", "https:"))
+
+
+async def test_cancelled_with_the_answer_in_hand(upstream: Upstream) -> None:
+    """A call that is cancelled when its answer has just come whole leaves no connection that nobody knows."""
+    server = ScriptedServer(says(OK, OK))
+    async with server.serving():
+        sending = asyncio.create_task(send(upstream, server.url))
+        pool = upstream.pool(DIRECT)
+        await until(lambda: pool.size == 1)
+        (channel,) = pool._open
+        answered = channel._wake
+
+        def answered_and_cancelled() -> None:
+            answered()
+            sending.cancel()
+
+        channel._wake = answered_and_cancelled  # type: ignore[method-assign]
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await until(lambda: pool.size == 0)

@@ -199,3 +199,12 @@ def test_what_cannot_be_brought_up(tmp_path: pathlib.Path, command: str, workers
         finished.stderr.count("\n"),
         "nowhere` is no folder" in finished.stderr,
     )
+
+
+def test_log_for_people(tmp_path: pathlib.Path) -> None:
+    """With `--log-format console` a request is one line for people, without colours where there is no terminal."""
+    with GatewayProcess(tmp_path, LOCAL, arguments=("--log-format", "console")) as gateway, gateway.client() as http:
+        http.post("/v1/embeddings", json={"model": "local", "input": "a"})
+    (line,) = gateway.stderr.splitlines()
+
+    assert re.fullmatch(r"[\d:.]{12} 200 +[\d.]+ ms  POST /v1/embeddings  tests  local  id=.*", line)

@@ -19,10 +19,14 @@ import trustme
 
 from gateway import auth
 from gateway.auth import key_hash
+from gateway.canary import Verdict
 from gateway.loading import load
 from gateway.reading import Contents
+from gateway.recipe import mark, run_name
 from gateway.reload import NOTHING_TO_READ, Refused, wanted
 from gateway.source import Source
+from gateway.spaces import VERDICTS
+from gateway.store.embedded import EmbeddedStore
 from tests.fakes import mishaps
 from tests.fakes.google_account import key_file
 from tests.fakes.openai_upstream import Exchange, FakeOpenAI
@@ -35,12 +39,12 @@ ADMIN = f"admin_key: {ADMIN_KEY}"
 OLD, NEW = "the-old-space", "the-new-space"
 
 
-def models(fake: FakeOpenAI, space: str = OLD, target: str = "first", **keys: object) -> str:
+def models(fake: FakeOpenAI, space: str = OLD, target: str = "first", canary: str = "report", **keys: object) -> str:
     """One model, whose answers tell by two headers which configuration made them."""
     more = "".join(f", {name}: {value}" for name, value in keys.items())
     name = "text-embedding-3-small"
     service = f"provider: openai, model: {name}, base_url: '{fake.base_url}', api_key: {fake.api_key}, base64: true"
-    return f"m: {{space: {space}, targets: [{{name: {target}, {service}{more}}}]}}"
+    return f"m: {{space: {space}, canary: {canary}, targets: [{{name: {target}, {service}{more}}}]}}"
 
 
 def rewritten(gateway: GatewayProcess, models: str) -> None:
@@ -138,6 +142,29 @@ def test_a_running_request_ends_on_the_configuration_it_began_on(tmp_path: pathl
 
     assert (200, 404) == (changed.status_code, gone.status_code)
     assert (200, (OLD, "first")) == (ended.status_code, served(ended))
+
+
+def test_who_has_drifted_stays_out(tmp_path: pathlib.Path) -> None:
+    """A target that a canary has taken out is asked by no request after a reload that changes it."""
+
+    async def drifted(config: pathlib.Path) -> None:
+        [model] = load(config).models
+        verdict = Verdict(at=0.0, pinned=0.0, cosine=0.5, complaint="cosine 0.5", in_a_row=2, ejected=True)
+        store = EmbeddedStore(tmp_path / "gateway.db")
+        await store.put_value(VERDICTS, run_name(model, mark(model.targets[0])), verdict.written())
+        await store.close()
+
+    with FakeOpenAI() as fake:
+        gateway = GatewayProcess(tmp_path, models(fake, canary="eject"), access=ADMIN)
+        asyncio.run(drifted(gateway.config))
+        with gateway, gateway.client() as http:
+            before = embed(http)
+            rewritten(gateway, models(fake, canary="eject", headers="{x-team: another}"))
+            changed = reload(gateway)
+            after = embed(http)
+
+    assert (503, 200, 503) == (before.status_code, changed.status_code, after.status_code)
+    assert [] == fake.requests
 
 
 def test_what_is_told(tmp_path: pathlib.Path) -> None:

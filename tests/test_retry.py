@@ -65,6 +65,13 @@ async def test_success_is_final() -> None:
     assert 1 == attempts.made
 
 
+async def test_waiting_is_no_attempt() -> None:
+    """Attempts that came to nothing because they were not sent do not use up the others."""
+    attempts = Attempts(*[fault(THROTTLED, 1.0)] * 9, SUCCESS)
+
+    assert SUCCESS is await retry(FakeTime()).run(attempts, latest=2000.0, sent=lambda: attempts.made // 5)
+
+
 async def test_success_is_the_outcome() -> None:
     """The first success is the outcome."""
     attempts = Attempts(fault(OVERLOADED), SUCCESS, fault(BROKEN))

@@ -79,7 +79,7 @@ class House:
         return await self._gateway.embed(request, caller, self.time.now + 60, self.record)
 
     def target_states(self) -> list[tuple[str, str, str]]:
-        return self._gateway.target_states()
+        return [(now.model, now.target, now.state) for now in self._gateway.target_states()]
 
     async def refuses(self, inputs: Sequence[Input] = TEXTS, **fields: Any) -> GatewayError:
         with pytest.raises(GatewayError) as caught:

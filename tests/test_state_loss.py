@@ -33,7 +33,8 @@ def gateway_with(
     folder: pathlib.Path, server: RedisServer, on_loss: str, arguments: tuple[str, ...] = ()
 ) -> GatewayProcess:
     state = f"url: '{server.url}', password_file: password, on_state_loss: {on_loss}"
-    return GatewayProcess(folder, LOCAL, state=state, arguments=arguments, may_complain=True)
+    server_lines = "drain: 2s"  # who has asked for readiness is waited for
+    return GatewayProcess(folder, LOCAL, server=server_lines, state=state, arguments=arguments, may_complain=True)
 
 
 def keys(gateway: GatewayProcess, *arguments: str) -> Result:

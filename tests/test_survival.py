@@ -30,8 +30,8 @@ def served(
             f"base_url: '{fake.base_url}', api_key: {fake.api_key}}}"
             for place, fake in enumerate(upstreams)
         )
-        models = f"m: {{space: openai/{SMALL}, {fields} targets: [{targets}]}}"
-        gateway = stack.enter_context(GatewayProcess(folder, models, server="metrics: public"))
+        models = f"m: {{space: openai/{SMALL}, canary: off, {fields} targets: [{targets}]}}"
+        gateway = stack.enter_context(GatewayProcess(folder, models, server="metrics: public\ndrain: 1s"))
         yield gateway, stack.enter_context(gateway.client()), upstreams
 
 

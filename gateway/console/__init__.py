@@ -1,0 +1,1 @@
+"""The web console of whoever runs the gateway: pages made here, on the server, which need nothing from elsewhere."""
