@@ -8,8 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway import adapters, recipe, tokens
+from gateway import adapters, recipe, slots, tokens
 from gateway.backends import Remote
+from gateway.coalescing import Coalescer
 from gateway.config import ModelConfig, TargetConfig
 from gateway.engines import Engines, Key, key_of
 from gateway.routing import Backend, Route, Target
@@ -127,6 +128,9 @@ def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream,
         ) from None
     endpoint = _endpoint(target)
     made = _target(target, model, Remote(provider, endpoint, upstream, via, target.max_concurrency, credentials))
+    if model.coalesce and target.limits.inputs != 1:
+        meeting = Coalescer(made.limits, made.extra_body, counts_alike=made.counts_alike, waited=slots.waited)
+        made = replace(made, coalescer=meeting)
     if provider.statistics is not None:
         told = ToldStatistics(provider.statistics, endpoint, target.model, upstream, via, _loop_clock)
         made = replace(made, told=told.read)

@@ -77,10 +77,11 @@ class Entry:
         counts = await self.counts(plan) if reported is None or delivery.charged else ()
         undelivered = sum(counts[position] * times for position, times in delivery.charged.items())
         if reported is not None:
-            self.tokens, self.source = reported + undelivered, "reported"
-            return
-        self.tokens = sum(counts[position] for position in delivery.delivered) + undelivered
-        self.source = usage.of_counts(self._route, self._counter)
+            self.tokens = reported + undelivered
+        else:
+            self.tokens = sum(counts[position] for position in delivery.delivered) + undelivered
+        by_counts = reported is None or delivery.shared
+        self.source = usage.of_counts(self._route, self._counter) if by_counts else "reported"
 
     async def counts(self, plan: Plan) -> Sequence[int]:
         """The tokens of what is to be sent, counted once."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway import contract, tracing
+from gateway.coalescing import SMALL, Way
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.routing import Target
+from gateway.sharing import Small
 from providers.base import EmbedCall, Embeddings, Fault, FaultKind
 
 TRY_SECONDS: Final = 20.0
@@ -45,29 +47,23 @@ class Calls:
             user=job.user,
             extra=job.extra,
         )
-        sent = 0
+        sent, spoilt = 0, False
 
         async def attempt() -> Answer | Fault:
-            nonlocal sent
-            ticket = health.begin(len(batch), self.clock(), last_resort=not others)
-            if isinstance(ticket, Fault):
-                return ticket
+            nonlocal sent, spoilt
+            refusal = health.refusal_of_call(self.clock(), last_resort=not others)
+            if refusal is not None:
+                return refusal
             if not sent:
                 health.retries.earn()
                 health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
-            sent, outcome, until = sent + 1, None, self._try_until(target, deadline, others)
-            with tracing.call(target, job.alias, len(batch), job.dimensions) as trace:
-                try:
-                    embeddings = await target.backend.embed(call, until, job.lane)
-                    outcome = _checked(embeddings, job, target, len(batch))
-                finally:
-                    fault = outcome if isinstance(outcome, Fault) else None
-                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
-                    now, cut_off = self.clock(), outcome is None
-                    health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
-                    error, tokens = _told(outcome)
-                    trace(error, tokens)
-                    self.metrics.called(job.alias, target, now - ticket.began, len(batch), error, tokens)
+            sent, until = sent + 1, self._try_until(target, deadline, others)
+            if target.coalescer is None or len(batch) > SMALL or spoilt:
+                outcome = await self._try(job, target, call, until, others)
+            else:
+                outcome = await self._among_others(job, target, batch, call, until, others)
+                # Whatever broke the target may have been a neighbour's: it is not asked in company again.
+                spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
             return self._with_hint(outcome, target)
 
         def may_retry(fault: Fault) -> bool:
@@ -84,6 +80,53 @@ class Calls:
 
         patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
         return await self.retry.run(attempt, deadline, patience, may_retry, lambda: sent)
+
+    async def _try(self, job: Job, target: Target, call: EmbedCall, until: float, others: int) -> Answer | Fault:
+        """One upstream call; its target's health, the metrics and the trace are told what came of it."""
+        health, items, outcome = target.health, len(call.inputs), None
+        ticket = health.begin(items, self.clock(), last_resort=not others)
+        if isinstance(ticket, Fault):
+            return ticket
+        with tracing.call(target, job.alias, items, job.dimensions) as trace:
+            try:
+                embeddings = await target.backend.embed(call, until, job.lane)
+                outcome = _checked(embeddings, job, target, items)
+            finally:
+                fault = outcome if isinstance(outcome, Fault) else None
+                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                now, cut_off = self.clock(), outcome is None
+                health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
+                error, tokens = _told(outcome)
+                trace(error, tokens)
+                self.metrics.called(job.alias, target, now - ticket.began, items, error, tokens)
+        return outcome
+
+    async def _among_others(
+        self, job: Job, target: Target, batch: Sequence[int], call: EmbedCall, until: float, others: int
+    ) -> Answer | Fault:
+        """In one upstream call with what others have to send at the same moment, if there is any."""
+
+        async def ask(call: EmbedCall, until: float) -> Answer | Fault:
+            return await self._try(job, target, call, until, others)
+
+        def is_full() -> bool:
+            load = target.backend.load
+            return load.running >= load.slots
+
+        assert target.coalescer is not None  # noqa: S101 (who asks has looked)
+        small = Small(
+            call=call,
+            sizes=[job.plan.sizes[position] for position in batch],
+            count=lambda: job.counted(batch),
+            until=until,
+            lane=job.lane,
+            wanted=(job.dimensions, job.kept),
+        )
+        way = Way(ask, is_full, lambda: target.health.retries.take(self.clock()))
+        outcome = await target.coalescer.send(small, way)
+        if isinstance(outcome, Answer) and outcome.shared:
+            self.metrics.coalesced(job.alias, target.name)
+        return outcome
 
     def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
         """Who throttles without saying how long is asked again when its pause is over."""

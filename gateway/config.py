@@ -135,6 +135,7 @@ class ModelConfig:
     canary: Reaction
     """What happens to a target that has drifted out of its space."""
     hedge: bool
+    coalesce: bool
     targets: tuple[TargetConfig, ...]
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.allowances import Priority
 from gateway.planning import Plan
 from gateway.policy import TABLE, Attempt
 from providers.base import Fault, InputType
+
+Counts = Callable[[], Awaitable[Sequence[int]]]
+"""The tokens of a job's inputs, counted here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,21 @@ class Job:
     """Of the route, for the metrics."""
     hedge: bool = False
     """Whether a second target may be asked while the first one takes its time."""
+    counts: Counts | None = field(default=None, repr=False)
+    """Where nobody counts, the plan's sizes have to do."""
+
+    def only(self, places: Sequence[int]) -> Job:
+        """For these of the plan's inputs alone."""
+
+        async def counts() -> Sequence[int]:
+            return await self.counted(places)
+
+        return replace(self, plan=self.plan.only(places), counts=counts)
+
+    async def counted(self, places: Sequence[int]) -> list[int]:
+        """The tokens of each of these inputs."""
+        every = self.plan.sizes if self.counts is None else await self.counts()
+        return [every[place] for place in places]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,8 @@ class Answer:
     vectors: Sequence[bytes] = field(repr=False)
     tokens: int | None
     target: str
+    shared: bool = False
+    """Whether the tokens are a share, by counts, of what was billed for this and other calls together."""
 
 
 @dataclass(slots=True)
@@ -56,6 +76,8 @@ class Delivery:
     attempts: list[Attempt] = field(default_factory=list)
     charged: Counter[int] = field(default_factory=Counter)
     """How many times an upstream may have billed a position without delivering it, even if another delivered it."""
+    shared: bool = False
+    """Whether some of the tokens are a share of what was billed for several jobs together."""
 
     @property
     def delivered(self) -> list[int]:
@@ -77,6 +99,7 @@ class Delivery:
         for position, vector in zip(batch, answer.vectors, strict=True):
             vectors[position] = vector
         self.tokens = None if answer.tokens is None or self.tokens is None else self.tokens + answer.tokens
+        self.shared |= answer.shared
         if answer.target not in self.targets:
             self.targets.append(answer.target)
 

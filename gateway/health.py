@@ -85,17 +85,19 @@ class Health:
             return Fault(kind, "it asked for a pause, which is not over yet", retry_after=until - now)
         return None
 
+    def refusal_of_call(self, now: float, *, last_resort: bool) -> Fault | None:
+        """Where nobody else could be asked, a target that only fails now and then is not left alone."""
+        refusal = self.refusal(now)
+        return None if last_resort and self._fails_now_and_then(now) else refusal
+
     # ── its calls ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, items: int, now: float, *, last_resort: bool = False) -> Ticket | Fault:
-        """The ticket of a call, or why it is not sent. Each ticket comes back through `end`.
-
-        Where nobody else could be asked, a target that only fails now and then is not left alone.
-        """
-        refusal = self.refusal(now)
-        if refusal is not None and not (last_resort and self._fails_now_and_then(now)):
+        """The ticket of a call, or why it is not sent. Each ticket comes back through `end`."""
+        refusal = self.refusal_of_call(now, last_resort=last_resort)
+        if refusal is not None:
             return refusal
-        breaker = self._breaker.begin(now) if refusal is None else LAST_RESORT
+        breaker = self._breaker.begin(now) if self.willing(now) else LAST_RESORT
         assert breaker is not None  # noqa: S101 (there is no wait)
         self.in_flight += 1
         return Ticket(breaker, items, now)

@@ -40,7 +40,12 @@ def load(
 
 def wants_no_colour(environ: Mapping[str, str] | None = None) -> bool:
     """Whoever has set this variable wants none: https://no-color.org"""
-    return bool((os.environ if environ is None else environ).get("NO_COLOR"))
+    return bool((os.environ if environ is None else environ).get("NO_COLOR")) or is_dumb_terminal(environ)
+
+
+def is_dumb_terminal(environ: Mapping[str, str] | None = None) -> bool:
+    """One that shows letters, and does nothing else."""
+    return (os.environ if environ is None else environ).get("TERM") == "dumb"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -96,6 +96,9 @@ class Metrics:
     def hedged(self, model: str, target: str, *, won: bool) -> None:
         self._series.hedges(model, target, str(won).lower()).inc()
 
+    def coalesced(self, model: str, target: str) -> None:
+        self._series.coalesced(model, target).inc()
+
     # ── targets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def canaries(self, found: Sequence[tuple[str, str, float, bool]]) -> None:

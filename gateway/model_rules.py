@@ -86,6 +86,7 @@ def resolve(reading: Reading, catalog: Catalog, alias: str, shape: ModelShape, p
         space_vouched=shape.space is not None or all(map(space_rules.is_vouched_for, shape.targets, known)),
         canary=shape.canary,
         hedge=shape.hedge,
+        coalesce=shape.coalesce,
         targets=targets,
     )
 

@@ -219,5 +219,8 @@ class ModelShape(Facts):
     """Which further upstream fields clients may send."""
     hedge: bool = False
     """Whether up to 8 inputs that take longer than 19 of 20 do go to a second target, too; sends at most 5 % more."""
+    coalesce: bool = False
+    """Whether calls of up to 8 inputs that come within a moment of each other go to a target as one: for providers that
+    limit how many calls they take. Not for models in this process, nor for targets that take one input a call."""
     targets: Annotated[list[TargetShape], Field(min_length=1)]
     """Backends that serve this route, all of one vector space."""

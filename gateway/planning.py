@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from providers import codec
@@ -138,6 +139,38 @@ def frame(model: str, *fields: Mapping[str, Any] | str | None) -> Frame:
     return Frame(_BESIDES + name + sum(len(codec.write_json(each)) for each in fields), _AROUND + name)
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What something takes of the limits of one call: inputs, tokens, and bytes of a body; 0 of what has no limit."""
+
+    inputs: int = 0
+    tokens: int = 0
+    body: int = 0
+
+    def __add__(self, other: Weight) -> Weight:
+        return Weight(self.inputs + other.inputs, self.tokens + other.tokens, self.body + other.body)
+
+    def within(self, limits: Limits) -> bool:
+        return _fits(limits, self.inputs, self.tokens, self.body)
+
+
+def weigh(inputs: Sequence[Input], sizes: Sequence[int] | None, limits: Limits, frame: Frame = BARE) -> Weight:
+    """Of inputs as a call of their own, by the limits of its target; `sizes` are None as in `pack`."""
+    alone: Sequence[int | None] = [None] * len(inputs) if sizes is None else sizes
+    return Weight(
+        len(inputs),
+        sum(_tokens_of(item, size, limits) for item, size in zip(inputs, alone, strict=True)),
+        frame.once + sum(_bytes_of(item, limits, frame) for item in inputs),
+    )
+
+
+def shared_out(reported: int, counts: Sequence[int]) -> list[int]:
+    """Whole numbers whose sum is `reported`, as near to the proportions of `counts` as such can be."""
+    weights = counts if any(counts) else [1] * len(counts)
+    sums = list(accumulate(weights, initial=0))
+    return [after - before for before, after in pairwise(reported * part // sums[-1] for part in sums)]
+
+
 def pack(
     inputs: Sequence[Input],
     sizes: Sequence[int] | None,
@@ -158,14 +191,9 @@ def pack(
     tokens = weight = 0
     for position in wanted:
         item = inputs[position]
-        item_tokens = 0 if limits.request_tokens is None else _most_tokens(item) if sizes is None else sizes[position]
-        item_weight = 0 if limits.request_bytes is None else _body_bytes(item) + frame.each
-        full = (
-            _over(len(batch) + 1, limits.inputs)
-            or _over(tokens + item_tokens, limits.request_tokens)
-            or _over(frame.once + weight + item_weight, limits.request_bytes)
-        )
-        if batch and full:
+        item_tokens = _tokens_of(item, None if sizes is None else sizes[position], limits)
+        item_weight = _bytes_of(item, limits, frame)
+        if batch and not _fits(limits, len(batch) + 1, tokens + item_tokens, frame.once + weight + item_weight):
             batches.append(batch)
             batch, tokens, weight = [], 0, 0
         batch.append(position)
@@ -174,6 +202,12 @@ def pack(
     if batch:
         batches.append(batch)
     return batches
+
+
+def _fits(limits: Limits, inputs: int, tokens: int, body: int) -> bool:
+    return not (
+        _over(inputs, limits.inputs) or _over(tokens, limits.request_tokens) or _over(body, limits.request_bytes)
+    )
 
 
 def _fit_together(sizes: Sequence[int] | None, wanted: Sequence[int], limits: Limits) -> bool:
@@ -187,6 +221,14 @@ def _fit_together(sizes: Sequence[int] | None, wanted: Sequence[int], limits: Li
 
 def _over(amount: int, limit: int | None) -> bool:
     return limit is not None and amount > limit
+
+
+def _tokens_of(item: Input, size: int | None, limits: Limits) -> int:
+    return 0 if limits.request_tokens is None else _most_tokens(item) if size is None else size
+
+
+def _bytes_of(item: Input, limits: Limits, frame: Frame) -> int:
+    return 0 if limits.request_bytes is None else _body_bytes(item) + frame.each
 
 
 def _most_tokens(item: Input) -> int:

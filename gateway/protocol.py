@@ -44,7 +44,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._cycle = cycle
-        cycle.transport = cast("asyncio.Transport", _Joining(cycle))
+        if cycle.scope["method"] != "HEAD":  # whose answer is a head alone
+            cycle.transport = cast("asyncio.Transport", _Joining(cycle))
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:

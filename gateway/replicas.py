@@ -30,6 +30,25 @@ _REPLICAS: Final = "replicas"
 _DRAINED: Final = "drained"
 
 
+async def drain(store: ValueStore, alias: str, target: str) -> None:
+    """Every process learns it at its next look. Raises StateUnavailable, as do the next three."""
+    await store.put_value(_DRAINED, _mark(alias, target), b"")
+
+
+async def restore(store: ValueStore, alias: str, target: str) -> None:
+    await store.drop_value(_DRAINED, _mark(alias, target))
+
+
+async def drained(store: ValueStore) -> frozenset[tuple[str, str]]:
+    """The alias and name of every target that is."""
+    return frozenset((alias, target) for alias, target in map(json.loads, await store.values(_DRAINED)))
+
+
+async def told(store: ValueStore) -> list[Mapping[str, Any]]:
+    """What every process that runs has last told, in the order of their names."""
+    return [json.loads(value) for _, value in sorted((await store.values(_REPLICAS)).items())]
+
+
 class Replicas:
     """`routes` gives those that are served now; `clock` is the event loop's."""
 
@@ -45,7 +64,7 @@ class Replicas:
         self._clock = clock
         self._sleep = sleep
         self._since = time.time()
-        self._drained: frozenset[str] = frozenset()
+        self._drained: frozenset[tuple[str, str]] = frozenset()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 
     async def run(self) -> None:
@@ -62,36 +81,34 @@ class Replicas:
 
     async def look(self) -> None:
         """Learns what is drained; raises StateUnavailable with nothing changed."""
-        self._drained = frozenset(await self._store.values(_DRAINED))
+        self._drained = await drained(self._store)
         self.mark()
 
     def mark(self, routes: Iterable[Route] | None = None) -> None:
         """Puts what is drained on the targets that are served now, or on those that are about to be."""
         for route in self._routes() if routes is None else routes:
             for target in route.targets:
-                target.health.drained = _mark(route.alias, target.name) in self._drained
+                target.health.drained = (route.alias, target.name) in self._drained
 
     async def drain(self, alias: str, target: str) -> None:
         """Raises NotFound for a target that this process does not serve, and StateUnavailable."""
         self._require(alias, target)
-        await self._store.put_value(_DRAINED, _mark(alias, target), b"")
+        await drain(self._store, alias, target)
         await self.look()
 
     async def restore(self, alias: str, target: str) -> None:
         """Of a target that is no longer served, too: its mark would wait for one of its name."""
-        mark = _mark(alias, target)
-        if mark not in await self._store.values(_DRAINED):
+        if (alias, target) not in await drained(self._store):
             self._require(alias, target)
-        await self._store.drop_value(_DRAINED, mark)
+        await restore(self._store, alias, target)
         await self.look()
 
     async def reports(self) -> Sequence[Mapping[str, Any]]:
         """Every process's own, this one's first. Where the state is away, this one's alone."""
         try:
-            told = await self._store.values(_REPLICAS)
+            others = [one for one in await told(self._store) if one["replica"] != self.name]
         except StateUnavailable:
-            told = {}
-        others = [json.loads(value) for name, value in sorted(told.items()) if name != self.name]
+            others = []
         return [self.report(), *others]
 
     def report(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from gateway.allowances import NANOS, Priority, Rates
 from gateway.auth import Caller
 from gateway.canary import Reaction
+from gateway.coalescing import Coalescer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import InvalidRequest, ModelNotFound
@@ -69,6 +70,8 @@ class Target:
     """What its configuration lays underneath every body."""
     mark: str = ""
     """Tells its deployment from every other one, as `recipe.mark` makes it."""
+    coalescer: Coalescer | None = field(default=None, compare=False, repr=False)
+    """Where small calls meet that can go as one; None where each goes alone."""
     told: Callable[[], Awaitable[Statistics | None]] | None = None
     """Asks the service itself how busy it is, where it can be asked."""
     health: Health = field(default_factory=Health, compare=False, repr=False)

@@ -132,6 +132,7 @@ class Series:
             "Second copies of slow calls to this target, and whether they came first.",
             *(*_TARGET, "won"),
         )
+        self.coalesced = counter("gateway_coalesced_total", "Calls to this target that went with others.", *_TARGET)
 
         # ── targets ──
         self.target_state = gauge(

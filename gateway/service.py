@@ -71,7 +71,7 @@ class Gateway:
                 await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
             with record.timing("upstream"), slots.noting(record.waited), away.counting(record.away):
-                job = _job(request, route, role, shelf.misses, length, record.lane)
+                job = _job(request, route, role, shelf.misses, length, record.lane, entry)
                 delivery = await self._bring(shelf, job, route, entry, deadline)
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved
@@ -81,7 +81,8 @@ class Gateway:
                 raise policy.refusal(delivery.attempts)
             await entry.charge(delivery.tokens, shelf.misses, delivery)
             vectors = _merged(found, plan, length)
-            tokens, source = shelf.with_kept(*await usage.total(delivery.tokens, shelf.sent, route, counter))
+            used = await usage.total(delivery.tokens, shelf.sent, route, counter, shared=delivery.shared)
+            tokens, source = shelf.with_kept(*used)
         record.tokens = tokens
         return Result(
             model=request.model,
@@ -103,7 +104,7 @@ class Gateway:
         if self.supply is None or shelf.cache is None:
             return await self.dispatcher.run(job, targets, deadline)
         counted = usage.of_counts(route, self.counters[route.tokenizer])
-        want = Want(job, shelf.wanted, targets, deadline, lambda: entry.counts(job.plan), counted)
+        want = Want(job, shelf.wanted, targets, deadline, counted)
         delivery, others = await self.supply.bring(want, joins=shelf.looks_up)
         shelf.add(others)
         return delivery
@@ -122,7 +123,13 @@ async def _in_time(work: Coroutine[Any, Any, _T], deadline: float) -> _T:
 
 
 def _job(
-    request: EmbeddingsRequest, route: Route, role: InputType | None, plan: Plan, length: Length, lane: Priority
+    request: EmbeddingsRequest,
+    route: Route,
+    role: InputType | None,
+    plan: Plan,
+    length: Length,
+    lane: Priority,
+    entry: Entry,
 ) -> Job:
     return Job(
         plan=plan,
@@ -135,6 +142,7 @@ def _job(
         lane=lane,
         alias=route.alias,
         hedge=route.hedge,
+        counts=lambda: entry.counts(plan),
     )
 
 

@@ -9,14 +9,13 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway import build, logs, memory
+from gateway import build, logs, memory, rehearsal
 from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
@@ -86,8 +85,8 @@ def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to hear it
     announcement = Announcement(announce)
     if config.server.workers > 1:
-        _try_out(config)  # what the workers cannot build is said once, and here
-        parent = Parent(provision.file, config, provision.contents, _try_out_anew)
+        rehearsal.rehearse(config)  # what the workers cannot build is said once, and here
+        parent = Parent(provision.file, config, provision.contents, _rehearse_anew)
         in_worker = functools.partial(_in_worker, provision.file, parent.address)
         _Workers(_settings(config, in_worker, log), listener, announcement, parent).run()
     else:
@@ -144,14 +143,10 @@ class _Workers(AnnouncedWorkers):
         self._parent.begin("signal")
 
 
-def _try_out(config: Config) -> None:
-    asyncio.run(build.house(replace(config, tracing=None)).close())  # there is nothing to trace
-
-
-def _try_out_anew(config: Config) -> None:
+def _rehearse_anew(config: Config) -> None:
     try:
-        _try_out(config)
-    except (BuildError, StoreError) as error:
+        rehearsal.rehearse(config)
+    except BuildError as error:
         raise Refused([str(error)]) from None
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway import usage
+from gateway import planning
 from gateway.answers import UsageSource
 from gateway.away import away
 from gateway.cache import Cache
@@ -29,9 +29,6 @@ NOT_LANDED: Final = Fault(
     FaultKind.TIMEOUT, "another request for the same input, which was waited for, has no answer yet"
 )
 
-Counts = Callable[[], Awaitable[Sequence[int]]]
-"""The tokens of a job's inputs, counted here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Landed:
@@ -43,22 +40,16 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A job that is to be kept: the key of each of its inputs, its tokens, and what kind of number these are."""
+    """A job that is to be kept: the key of each of its inputs, and what kind of number counted tokens are."""
 
     job: Job
     keys: Sequence[bytes]
     targets: Sequence[Target]
     deadline: float
-    counts: Counts
     counted: UsageSource
 
     def only(self, places: Sequence[int]) -> Want:
-        async def counts() -> Sequence[int]:
-            every = await self.counts()
-            return [every[place] for place in places]
-
-        job = replace(self.job, plan=self.job.plan.only(places))
-        return replace(self, job=job, keys=[self.keys[place] for place in places], counts=counts)
+        return replace(self, job=self.job.only(places), keys=[self.keys[place] for place in places])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +104,7 @@ class Supply:
             delivery.vectors[place] = vector
         both = delivery.tokens, brought.tokens
         delivery.tokens = None if None in both else sum(filter(None, both))
+        delivery.shared |= brought.shared
         delivery.targets += [name for name in brought.targets if name not in delivery.targets]
         delivery.attempts += brought.attempts
         delivery.charged.update({places[position]: times for position, times in brought.charged.items()})
@@ -131,11 +123,10 @@ class Supply:
             return {}
         reported, source = delivery.tokens, want.counted
         if reported is not None and len(delivered) == 1:
-            tokens, source = [reported], "reported"
+            tokens, source = [reported], want.counted if delivery.shared else "reported"
         else:
-            counts = await want.counts()
-            tokens = [counts[place] for place in delivered]
-            tokens = tokens if reported is None else usage.shared_out(reported, tokens)
+            tokens = await want.job.counted(delivered)
+            tokens = tokens if reported is None else planning.shared_out(reported, tokens)
         now = self.cache.now()
         kept = {}
         for place, number in zip(delivered, tokens, strict=True):

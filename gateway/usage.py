@@ -9,8 +9,7 @@ The cache keeps the tokens of each input, shared out in the same way.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable
 from typing import Final
 
 from gateway import admission
@@ -22,11 +21,16 @@ from gateway.tokens import Counter
 _WORSE: Final[tuple[UsageSource, ...]] = ("reported", "counted", "estimated")
 
 
-async def total(reported: int | None, plan: Plan, route: Route, counter: Counter) -> tuple[int, UsageSource]:
-    """`reported` is the upstreams' sum for `plan.inputs`, None if one of them did not say."""
+async def total(
+    reported: int | None, plan: Plan, route: Route, counter: Counter, *, shared: bool = False
+) -> tuple[int, UsageSource]:
+    """`reported` is the upstreams' sum for `plan.inputs`, None if one of them did not say.
+
+    It is `shared` where some of it is a share, by counts, of what was reported for several requests together.
+    """
     repeats = plan.repeats
     if reported is not None and len(set(repeats)) <= 1:
-        return reported * sum(repeats[:1]), "reported"
+        return reported * sum(repeats[:1]), of_counts(route, counter) if shared else "reported"
     counts = await admission.count(plan.inputs, counter)
     tokens = sum(map(operator.mul, repeats, counts))
     if reported is not None:
@@ -38,13 +42,6 @@ async def total(reported: int | None, plan: Plan, route: Route, counter: Counter
 def of_counts(route: Route, counter: Counter) -> UsageSource:
     """What a number is that was counted here."""
     return "counted" if route.tokenizer_known and counter.exact else "estimated"
-
-
-def shared_out(reported: int, counts: Sequence[int]) -> list[int]:
-    """Whole numbers whose sum is `reported`, as near to the proportions of `counts` as such can be."""
-    weights = counts if any(counts) else [1] * len(counts)
-    sums = list(accumulate(weights, initial=0))
-    return [after - before for before, after in pairwise(reported * part // sums[-1] for part in sums)]
 
 
 def worst(sources: Iterable[UsageSource]) -> UsageSource:

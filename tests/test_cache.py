@@ -626,12 +626,9 @@ async def test_lanes() -> None:
     retry = Retry(lambda: 0.0, asyncio.sleep, lambda: 0.5)
     supply = Supply(home.cache, Dispatcher(retry, lambda: 0.0))
 
-    async def counts() -> Sequence[int]:
-        return [1]
-
     def want(lane: Priority) -> Want:
         job = Job(planning.plan(["a"], [1], [0]), DIMENSIONS, lane=lane)
-        return Want(job, [b"key"], [target("t", backend)], 1e9, counts, "counted")
+        return Want(job, [b"key"], [target("t", backend)], 1e9, "counted")
 
     asked = [asyncio.create_task(supply.bring(want(lane), joins=True)) for lane in ("bulk", "interactive", "bulk")]
     await settle()

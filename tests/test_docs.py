@@ -74,6 +74,7 @@ LOOKED_AT = {
     ("local-models.md", "pip install"): "it installs packages: the extra exists",
     ("configuration.md", "gateway probe    "): "it asks a real provider: commands and options exist",
     ("configuration.md", "$ gateway probe"): "tests/test_probe_command.py compares the whole output",
+    ("command-line.md", "targets drain"): "tests/test_targets_command.py does it, where it disturbs no other example",
     ("adapters.md", "ACME"): "tests/test_adapters.py serves with it",
     ("clients.md", "RAG_EMBEDDING_ENGINE"): "another program's variables: each has a value",
     ("operations.md", "[Unit]"): "no systemd here: it is read, and its command exists",

@@ -93,7 +93,7 @@ def test_no_such_model(file: pathlib.Path) -> None:
     result = call("--config", str(file), "none")
 
     assert (1, "") == (result.exit_code, result.stdout)
-    assert "There is no such model; there are `small`, `refused`, `local`.\n" == result.stderr
+    assert "There is no model `none`. There are `small`, `refused`, `local`.\n" == result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["a", "b"], ["--max-items", "0"], ["--max-items", "2049"], ["--nonsense"]])

@@ -109,9 +109,9 @@ def test_out_and_in(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]
         log = gateway.log
 
     assert ("first", {way: ["ejected", "good"] for way in DRIFTS}) == (before, during)
-    assert 'gateway_canary_drift{alias="small",target="first"} 1.0' in metrics
+    assert 'gateway_canary_drift{model="small",target="first"} 1.0' in metrics
     assert ("first", ["good", "good"]) == tolerated
-    assert 1 + len(DRIFTS) == generation
+    assert 1 + 2 * len(DRIFTS) == generation
     drifted = [line for line in log if line["event"] == "a target has drifted out of its space"]
     assert [("small", "first", "error")] * len(DRIFTS) == [
         (line["model"], line["target"], line["level"]) for line in drifted
@@ -146,7 +146,7 @@ def test_accept(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]) ->
         [words[0], words[4], words[6] if words[5] == "not" else words[5]]
         for words in map(str.split, table.splitlines()[1:])
     ]
-    assert (1, "There is no such model; there are `small`, `local`.\n") == (unknown.exit_code, unknown.stderr)
+    assert (1, "There is no model `nothing`. There are `small`, `local`.\n") == (unknown.exit_code, unknown.stderr)
 
 
 def test_local(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]) -> None:

@@ -20,14 +20,17 @@ SMALL = "text-embedding-3-small"
 
 @contextmanager
 def served(
-    folder: pathlib.Path, fakes: int, fields: str = ""
+    folder: pathlib.Path, fakes: int, fields: str = "", of_targets: str = ""
 ) -> Iterator[tuple[GatewayProcess, httpx.Client, list[FakeOpenAI]]]:
-    """A gateway with the model `m`, whose targets `t0`, `t1`… are asked in this order."""
+    """A gateway with the model `m`, whose targets `t0`, `t1`… are asked in this order.
+
+    `fields` and `of_targets` are further ones of the model, and of each target.
+    """
     with ExitStack() as stack:
         upstreams = [stack.enter_context(FakeOpenAI()) for _ in range(fakes)]
         targets = ", ".join(
             f"{{name: t{place}, priority: {place}, provider: openai, model: {SMALL}, "
-            f"base_url: '{fake.base_url}', api_key: {fake.api_key}}}"
+            f"base_url: '{fake.base_url}', api_key: {fake.api_key}, {of_targets}}}"
             for place, fake in enumerate(upstreams)
         )
         models = f"m: {{space: openai/{SMALL}, canary: off, {fields} targets: [{targets}]}}"

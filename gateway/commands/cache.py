@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway import cache_state, reports
-from gateway.commands.common import config_option, fail, load, table, with_store
-from gateway.config import Config
+from gateway.commands.common import config_option, load, with_store
+from gateway.commands.output import JSON_OPTION, fail, print_json, table
+
+if TYPE_CHECKING:
+    from gateway.config import Config
 
 
 @click.group()
@@ -19,13 +21,15 @@ def cache() -> None:
 
 @cache.command()
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def stats(file: pathlib.Path | None, as_json: bool) -> None:
     """Show hits and misses of each model, and the memory in use, of all gateway processes that run."""
+    from gateway import cache_state, reports
+
     processes = with_store(_load(file), cache_state.told)
     found = reports.cache_object(processes)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     if found["models"]:
         table(found["models"])
@@ -40,6 +44,8 @@ def stats(file: pathlib.Path | None, as_json: bool) -> None:
 @config_option
 def clear(file: pathlib.Path | None) -> None:
     """Let every gateway process forget what was kept, in Redis too."""
+    from gateway import cache_state
+
     with_store(_load(file), cache_state.clear)
     click.echo("Cleared. Every gateway process knows within a second.")
 
@@ -47,5 +53,5 @@ def clear(file: pathlib.Path | None) -> None:
 def _load(file: pathlib.Path | None) -> Config:
     config = load(file)
     if config.cache is None:
-        fail("There is no cache: the routing file has no section `cache`.")
+        fail("There is no cache: the routing file has no section `cache`. `cache: {memory: 256MiB}` makes one.")
     return config

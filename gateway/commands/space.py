@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import pathlib
-import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway import assembly, build, pinning, space_report
-from gateway.assembly import BuildError
-from gateway.canary import Reference
-from gateway.commands.common import config_option, fail, load, table, with_store
-from gateway.config import Config, ModelConfig
-from gateway.engines import Engines
-from gateway.pinning import NotPinned
-from gateway.recipe import mark, run_name
-from gateway.spaces import Spaces
-from gateway.store import Store
-from gateway.upstream import Upstream
+from gateway.commands import completing
+from gateway.commands.common import config_option, load, model_of, with_store
+from gateway.commands.output import JSON_OPTION, fail, print_json, table
+
+if TYPE_CHECKING:
+    from gateway.canary import Reference
+    from gateway.config import Config, ModelConfig
+    from gateway.store import Store
 
 
 @click.group(name="space")
@@ -31,7 +25,7 @@ def space_group() -> None:
 
 @space_group.command(name="list")
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@JSON_OPTION
 def list_spaces(file: pathlib.Path | None, as_json: bool) -> None:
     """Show every model's space, its reference, and how like it each target is."""
     loaded = load(file)
@@ -40,25 +34,30 @@ def list_spaces(file: pathlib.Path | None, as_json: bool) -> None:
 
 @space_group.command(name="show")
 @config_option
-@click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@click.argument("model", shell_complete=completing.models)
+@JSON_OPTION
 def show_space(file: pathlib.Path | None, model: str, as_json: bool) -> None:
     """Show the space of MODEL."""
     loaded = load(file)
-    _print(_report(loaded, [_find(loaded, model)]), as_json)
+    _print(_report(loaded, [model_of(loaded, model)]), as_json)
 
 
 @space_group.command(name="accept")
 @config_option
-@click.argument("model")
-@click.option("--target", help="The target whose vectors are right [all, if they agree].")
+@click.argument("model", shell_complete=completing.models)
+@click.option(
+    "--target", help="The target whose vectors are right [all, if they agree].", shell_complete=completing.targets
+)
 def accept(file: pathlib.Path | None, model: str, target: str | None) -> None:
     """Ask the targets of MODEL now, and make what they answer the reference of its space.
 
     Whatever is cached of the space is found no more.
     """
+    from gateway.assembly import BuildError
+    from gateway.pinning import NotPinned
+
     loaded = load(file)
-    found = _find(loaded, model)
+    found = model_of(loaded, model)
     try:
         reference, generation = with_store(loaded, _accept, loaded, found, target)
     except (BuildError, NotPinned) as error:
@@ -67,6 +66,15 @@ def accept(file: pathlib.Path | None, model: str, target: str | None) -> None:
 
 
 async def _accept(store: Store, config: Config, model: ModelConfig, target: str | None) -> tuple[Reference, int]:
+    import asyncio
+    import time
+
+    from gateway import assembly, build, pinning
+    from gateway.engines import Engines
+    from gateway.recipe import mark, run_name
+    from gateway.spaces import Spaces
+    from gateway.upstream import Upstream
+
     spaces, upstream, engines = Spaces(store), Upstream(), Engines()
     try:
         # In a thread, as it reads the files of local models.
@@ -82,32 +90,28 @@ async def _accept(store: Store, config: Config, model: ModelConfig, target: str 
         await upstream.close()
 
 
-def _find(config: Config, name: str) -> ModelConfig:
-    found = next((model for model in config.models if name in (model.alias, *model.aliases)), None)
-    return found or fail(
-        f"There is no such model; there are {', '.join(f'`{model.alias}`' for model in config.models)}."
-    )
-
-
 def _report(config: Config, models: Sequence[ModelConfig]) -> list[dict[str, Any]]:
+    from gateway import space_report
+    from gateway.spaces import Spaces
+
     return with_store(config, lambda store: space_report.report(models, Spaces(store)))
 
 
 def _print(models: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(models, indent=2))
+        print_json(models)
         return
     table(
         [
             {
                 "model": model["model"],
                 "space": model["space"],
-                "reference": (model["reference"] or {"since": "-"})["since"],
+                "reference": model["reference"] and model["reference"]["since"],
                 "generation": model["generation"],
                 "target": target["target"],
                 "state": target["state"],
-                "cosine": "-" if target["cosine"] is None else target["cosine"],
-                "asked": target["asked"] or "-",
+                "cosine": target["cosine"],
+                "asked": target["asked"],
                 "complaint": target["complaint"] or "",
             }
             for model in models

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,6 +42,8 @@ class Questions:
     seconds: float
     most_items: int = MAX_INPUTS
     long: bool = False
+    told: Callable[[], None] = lambda: None
+    """Called whenever a target has been asked everything."""
 
 
 async def probe(
@@ -144,9 +146,13 @@ async def probe_all(
     models: Sequence[ModelConfig], questions: Questions, bring_up: BringUp, retry: Retry
 ) -> list[Report]:
     """Every target of the models, side by side; those of one model are compared with its first that answers."""
-    reports = await asyncio.gather(
-        *(probe(model, target, questions, bring_up, retry) for model in models for target in model.targets)
-    )
+
+    async def one(model: ModelConfig, target: TargetConfig) -> Report:
+        report = await probe(model, target, questions, bring_up, retry)
+        questions.told()
+        return report
+
+    reports = await asyncio.gather(*(one(model, target) for model in models for target in model.targets))
     return [_compared(report, [one for one in reports if one.model == report.model]) for report in reports]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 PAUSE_SECONDS: Final = 1.0
+TOLD_SECONDS: Final = 60.0
+"""A home that refuses one command of every request would fill the log."""
 
 
 class Outage:
@@ -30,3 +32,21 @@ class Outage:
 
     def end(self) -> None:
         self._retry_at = None
+
+
+class Refusals:
+    """Commands that a home refuses although it is well: the first is told at once, and then the sum once a minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._untold = 0
+        self._tell_at = float("-inf")
+
+    def add(self) -> int | None:
+        """How many to tell of now, if any."""
+        self._untold += 1
+        now = self._clock()
+        if now < self._tell_at:
+            return None
+        told, self._untold, self._tell_at = self._untold, 0, now + TOLD_SECONDS
+        return told

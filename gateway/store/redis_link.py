@@ -24,7 +24,7 @@ from redis.asyncio.sentinel import MasterNotFoundError
 
 from gateway.logs import GATEWAY
 from gateway.store import StoreError, redis_client, unavailable
-from gateway.store.outage import Outage
+from gateway.store.outage import Outage, Refusals
 from gateway.store.redis_address import Address
 
 TIMEOUT_SECONDS: Final = 0.5
@@ -109,6 +109,7 @@ class RedisLink:
         self._timeout = timeout
         self._turn = asyncio.Semaphore(CONNECTIONS)
         self._outage = Outage(clock)
+        self._refusals = Refusals(clock)
         self._late_since: float | None = None
         self._reason = ""
         self._closed = False
@@ -177,8 +178,9 @@ class RedisLink:
             reason = _reason(error)
             if isinstance(error, exceptions.ResponseError) and not isinstance(error, _LOSSES):
                 self._answered()
-                told = {"state": self.name, "error": type(error).__name__}
-                GATEWAY.error("the state refuses a command", extra={"fields": told})
+                if (refused := self._refusals.add()) is not None:
+                    told = {"state": self.name, "error": type(error).__name__, "commands": refused}
+                    GATEWAY.error("the state refuses a command", extra={"fields": told})
             elif not isinstance(error, _TIMEOUTS) or self._late_again(began):
                 self._reason = reason
                 self._outage.begin()

@@ -363,6 +363,19 @@ async def test_refused_command(redis_server: RedisServer, caplog: pytest.LogCapt
     assert (999, ["the state refuses a command"]) == (found.remaining, [line.message for line in caplog.records])
 
 
+async def test_refused_commands(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Commands that are refused again and again are told of once a minute, with their number."""
+    redis_server.do("SET", "{gateway:limits}:concurrent:key:a", "1")
+    time = FakeTime()
+    async with opened(redis_server.url, time=time) as store:
+        for _ in range(5):
+            await why(store.reserve("r", [CONCURRENT], 10))
+        time.now += 60
+        await why(store.reserve("r", [CONCURRENT], 10))
+
+    assert [1, 5] == [line.__dict__["fields"]["commands"] for line in caplog.records]
+
+
 async def test_loading(tmp_path: pathlib.Path) -> None:
     """A Redis that is still reading its file is waited for."""
     time = FakeTime()
