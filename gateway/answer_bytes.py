@@ -6,6 +6,7 @@ unknown transfer coding and a body that ends early are faults. https://www.rfc-e
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import httptools
@@ -105,7 +106,7 @@ class AnswerBytes:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or self.outcome is not None:
             return  # a trailer
-        key, text = name.decode("latin-1").lower(), value.decode().strip() if value.isascii() else _text(value)
+        key, text = _name(name), _text(value)
         headers = self._headers
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
@@ -174,6 +175,11 @@ class AnswerBytes:
             self.outcome = outcome
         self.room = self._parser = None
         self._chunks = []
+
+
+@functools.lru_cache(maxsize=256)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 def _text(value: bytes) -> str:

@@ -43,15 +43,16 @@ def counting(away: Away) -> Iterator[None]:
         _mine.reset(token)
 
 
-@contextmanager
-def away() -> Iterator[None]:
-    """Told by whatever waits for somebody else."""
-    mine = _mine.get()
-    if mine is None:
-        yield
-        return
-    mine.leave()
-    try:
-        yield
-    finally:
-        mine.back()
+class away:
+    """Entered by whatever waits for somebody else."""
+
+    __slots__ = ("_of",)
+
+    def __enter__(self) -> None:
+        self._of = _mine.get()
+        if self._of is not None:
+            self._of.leave()
+
+    def __exit__(self, *raised: object) -> None:
+        if self._of is not None:
+            self._of.back()

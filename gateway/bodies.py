@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from gateway.errors import RequestTimeout, RequestTooLarge, UnsupportedEncoding
 from gateway.in_time import in_time
@@ -40,12 +40,17 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
 async def _whole(request: Request, most: int) -> bytes:
     chunks: list[bytes] = []
     total = 0
-    async for chunk in request.stream():
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         total += len(chunk)
         if total > most:
             raise _too_large(most)
         chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def small_object(request: Request, fields: str) -> dict[str, Any]:

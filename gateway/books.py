@@ -7,9 +7,9 @@ refused unprocessed; a request that is cut off in the middle keeps its estimate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from gateway import admission, usage
 from gateway.allowances import Team
@@ -32,16 +32,28 @@ class Entry:
     """One request. `tokens` is what it will be charged with if nothing more becomes known of it."""
 
     _limiter: Limiter
+    _ledger: Ledger
     _caller: Caller
     _route: Route
     _counter: Counter
     _record: Record
+    _inputs: int
     _reservation: Reservation | None = None
     _counts: Sequence[int] | None = field(default=None, repr=False)
     tokens: int = 0
     source: UsageSource = "estimated"
     saved: int = 0
     """Tokens of what the cache had, and of what others had sent already."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
+        self.settle()
+        used = self.usage()
+        used.requests, used.inputs, used.errors = 1, self._inputs, int(raised is not None)
+        self._record.used = used
+        self._ledger.add(self._caller, self._route.alias, used)
 
     async def reserve(self, plan: Plan, deadline: float) -> None:
         """Takes the request and its tokens from every limit that applies; `deadline` is on the event loop's clock.
@@ -101,20 +113,9 @@ class Books:
         """The same books for other teams."""
         return Books(self.limiter.of(teams), self.ledger)
 
-    @contextmanager
-    def entry(self, caller: Caller, route: Route, counter: Counter, inputs: int, record: Record) -> Iterator[Entry]:
-        """Opens a request's entry; it is settled and written down when it is left, even by an exception."""
-        entry = Entry(self.limiter, caller, route, counter, record)
-        failed = 1
-        try:
-            yield entry
-            failed = 0
-        finally:
-            entry.settle()
-            used = entry.usage()
-            used.requests, used.inputs, used.errors = 1, inputs, failed
-            record.used = used
-            self.ledger.add(caller, route.alias, used)
+    def entry(self, caller: Caller, route: Route, counter: Counter, inputs: int, record: Record) -> Entry:
+        """A request's entry; it is settled and written down when it is left, even by an exception."""
+        return Entry(self.limiter, self.ledger, caller, route, counter, record, inputs)
 
 
 def unkept(clock: Callable[[], float]) -> Books:

@@ -41,15 +41,13 @@ class Ledger:
         self._failing = False
 
     def add(self, caller: Caller, model: str, usage: Usage) -> None:
-        """The ledger keeps the usage that it is given."""
         if self._store is None:
             return
         key = UsageKey(_day(int(self._clock() // DAY)), caller.key_id, caller.name, caller.team or "", model)
         sums = self._sums.get(key)
         if sums is None:
-            self._sums[key] = usage
-        else:
-            sums.add(usage)
+            sums = self._sums[key] = Usage()
+        sums.add(usage)
 
     async def run(self) -> None:
         """Writes every second until cancelled; `write` afterwards writes the rest."""

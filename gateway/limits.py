@@ -138,8 +138,8 @@ class Limiter:
             return
         used = {"requests": 1, "tokens": tokens, "concurrent": 0, "token_budget": tokens}
         used["usd_budget"] = route.cost(tokens) or 0
-        given = {gate for gate, s in zip(reservation.gates, reservation.standings, strict=True) if s.wait is None}
-        kept = [gate for gate in reservation.gates if gate in given]  # a shadow gate that did not fit gave nothing
+        found = zip(reservation.gates, reservation.standings, strict=True)
+        kept = [gate for gate, standing in found if standing.wait is None]  # a shadow gate without room gave nothing
         spent = [used[gate.kind] for gate in kept]
         work = self._settle(_Settlement(reservation.home, reservation.id, kept, spent, reservation.ends))
         task = asyncio.get_running_loop().create_task(work)

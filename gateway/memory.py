@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from contextlib import suppress
 from typing import Final
 
 _TRIM_THRESHOLD: Final = -1
@@ -27,6 +28,8 @@ def leave_alone() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 20)
+    with suppress(AttributeError, OSError, TypeError):  # musl, macOS and Windows have none
+        ctypes.CDLL(None).malloc_trim(0)  # what starting took, and serving does not need
 
 
 def forget_former() -> None:

@@ -156,10 +156,11 @@ class RequestFrame:
 
     def _with_headers(self, own: Iterable[tuple[bytes, bytes]], record: Record) -> list[tuple[bytes, bytes]]:
         headers = list(own)
-        if record.headers:
+        told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in record.headers.items()]
+        if record.error is not None:
             there = {name for name, _ in headers}  # an error knows better
-            told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in record.headers.items()]
-            headers += [header for header in told if header[0] not in there]
+            told = [header for header in told if header[0] not in there]
+        headers += told
         headers += (
             (b"x-request-id", record.request_id.encode()),
             (b"openai-processing-ms", b"%d" % round(record.elapsed * 1000)),

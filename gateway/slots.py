@@ -8,8 +8,7 @@ So it is always renewed by the calls that run, and a slow hour is forgotten a fe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -59,21 +58,22 @@ class Slots:
             waiting_bulk=bulk,
         )
 
-    @asynccontextmanager
-    async def slot(self, deadline: float, lane: Priority = "interactive") -> AsyncIterator[Fault | None]:
-        """Yields None with a slot in hand, or the fault that there is none in time for an answer before `deadline`."""
-        with away():
-            refusal = None if self._lanes.take(lane) else await self._wait(deadline, lane)
-            if refusal is not None:
-                yield refusal
-                return
-            began = _now()
-            self._paces[lane].begin(began)
-            try:
-                yield None
-            finally:
-                self._paces[lane].end(began, _now())
-                self._release(lane)
+    def slot(self, deadline: float, lane: Priority = "interactive") -> _Slot:
+        """Entering gives None with a slot in hand, or the fault that there is none in time before `deadline`."""
+        return _Slot(self, deadline, lane)
+
+    async def take(self, deadline: float, lane: Priority) -> Fault | float:
+        """Since when a slot is held, or why none is."""
+        refusal = None if self._lanes.take(lane) else await self._wait(deadline, lane)
+        if refusal is not None:
+            return refusal
+        began = _now()
+        self._paces[lane].begin(began)
+        return began
+
+    def give_back(self, began: float, lane: Priority) -> None:
+        self._paces[lane].end(began, _now())
+        self._release(lane)
 
     async def _wait(self, deadline: float, lane: Priority) -> Fault | None:
         loop = asyncio.get_running_loop()
@@ -119,6 +119,32 @@ class Slots:
         if not turn.done():
             self._lanes.leave(turn, lane)
             turn.set_result(False)
+
+
+class _Slot:
+    """No generator: the event loop keeps a list of those that are asynchronous."""
+
+    __slots__ = ("_away", "_deadline", "_lane", "_slots", "_taken")
+
+    def __init__(self, slots: Slots, deadline: float, lane: Priority) -> None:
+        self._slots = slots
+        self._deadline = deadline
+        self._lane = lane
+
+    async def __aenter__(self) -> Fault | None:
+        self._away = away()
+        self._away.__enter__()
+        try:
+            self._taken = await self._slots.take(self._deadline, self._lane)
+        except BaseException:
+            self._away.__exit__()
+            raise
+        return self._taken if isinstance(self._taken, Fault) else None
+
+    async def __aexit__(self, *raised: object) -> None:
+        if not isinstance(self._taken, Fault):
+            self._slots.give_back(self._taken, self._lane)
+        self._away.__exit__()
 
 
 def _none_in_time(wait: float) -> Fault:

@@ -24,7 +24,7 @@ KEY = new_key()
 
 # Development mode shows what was never closed; a warning from anywhere ends the request that caused it.
 PYTHON = [sys.executable, "-X", "dev", "-W", "error"]
-COMPLAINTS = re.compile(r"Traceback|Warning|Exception ignored|was never (awaited|retrieved)|\"level\": \"error\"")
+COMPLAINTS = re.compile(r"Traceback|Warning|Exception ignored|was never (awaited|retrieved)|\"level\": ?\"error\"")
 
 
 def _lines(text: str, indent: int) -> str:

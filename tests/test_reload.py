@@ -61,7 +61,7 @@ def reload(gateway: GatewayProcess) -> httpx.Response:
 def told(gateway: GatewayProcess) -> list[dict[str, Any]]:
     """The lines of reloads."""
     lines = gateway.stderr.splitlines(keepends=True)
-    return [json.loads(line) for line in lines if '"by": ' in line and line.endswith("\n")]
+    return [json.loads(line) for line in lines if '"by":' in line and line.endswith("\n")]
 
 
 def hang_up(gateway: GatewayProcess) -> dict[str, Any]:

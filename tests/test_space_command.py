@@ -111,7 +111,7 @@ def test_out_and_in(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]
     assert ("first", {way: ["ejected", "good"] for way in DRIFTS}) == (before, during)
     assert 'gateway_canary_drift{model="small",target="first"} 1.0' in metrics
     assert ("first", ["good", "good"]) == tolerated
-    assert 1 + len(DRIFTS) == generation
+    assert 1 + 2 * len(DRIFTS) == generation
     drifted = [line for line in log if line["event"] == "a target has drifted out of its space"]
     assert [("small", "first", "error")] * len(DRIFTS) == [
         (line["model"], line["target"], line["level"]) for line in drifted
