@@ -16,10 +16,11 @@ import pytest
 from gateway import id_tokens
 from gateway.auth import Refused
 from gateway.claims import Issuer
+from gateway.code_flow import LARGEST_ANSWER
 from gateway.console.rendering import HEADERS
 from gateway.failures import A_MINUTE
 from gateway.id_tokens import OpenIdClient, Operator
-from tests.fakes.issuer import private_key
+from tests.fakes.issuer import private_key, reply
 from tests.fakes.openid_provider import CODE_SECONDS, Client, FakeProvider
 from tests.gateway_process import GatewayProcess
 
@@ -336,6 +337,27 @@ def test_denied(browser: Browser, provider: FakeProvider) -> None:
 def test_open_redirect(browser: Browser, after: str) -> None:
     """Whatever a link asks for, the login leads to the console alone."""
     assert 'content="0; url=/admin/ui/overview"' in browser.log_in(after).text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "why"),
+    [
+        (503, b"", 503, "cannot be asked right now"),
+        (302, b"", 401, "does not take its code"),
+        (400, b'{"error": "<b>"}', 401, "`&lt;b&gt;`"),
+        (200, b"<html>", 401, "no ID token"),
+        (200, b"[]", 401, "no ID token"),
+        (200, b" " * (LARGEST_ANSWER + 1), 503, "cannot be asked right now"),
+    ],
+)
+def test_bad_answers(
+    browser: Browser, provider: FakeProvider, status: int, body: bytes, expected: int, why: str
+) -> None:
+    """Whatever the provider's token endpoint answers becomes a page that says what is the matter."""
+    address = browser.permitted(browser.start())
+    provider.behave(reply(status, body, {"location": "/token"} if status == 302 else None))
+
+    refused(browser, browser.come_back(address), why, expected)
 
 
 def test_guessing(browser: Browser, provider: FakeProvider) -> None:

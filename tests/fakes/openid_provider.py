@@ -41,7 +41,8 @@ class _Code:
 class FakeProvider(FakeIssuer):
     """`person` has the claims of whoever logs in next, `forged` makes ID tokens of claims, if it is set.
 
-    `now` is the provider's clock, `exchanges` counts how often a code was shown.
+    `now` is the provider's clock, `exchanges` counts how often a code was shown. What is lined up
+    with `behave` answers whatever is asked next but for `/authorize`.
     """
 
     def __init__(self, clients: dict[str, Client], **keys: str) -> None:
@@ -64,6 +65,9 @@ class FakeProvider(FakeIssuer):
             case "GET", "/authorize":
                 await self._authorize(query)(receive, send)
             case "POST", "/token":
+                if self._answers:
+                    await self._answers.pop(0)(receive, send)
+                    return
                 body = (await receive())["body"].decode()
                 headers = {name.decode(): value.decode() for name, value in scope["headers"]}
                 status, told = self._token(headers, dict(urllib.parse.parse_qsl(body, strict_parsing=True)))
