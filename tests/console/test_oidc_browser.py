@@ -21,8 +21,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium h
 
 
 def test_login(tmp_path: pathlib.Path) -> None:
-    """One click leads through the provider to the page that was wanted, with a session, and without a complaint."""
+    """Two clicks lead through the provider to the page that was wanted, with a session, and without a complaint."""
     with FakeProvider({"console": Client(REDIRECT)}) as provider:
+        provider.asks = True
         provider.person = {"email": "ada@example.com", "groups": ["gateway-admins"]}
         access = f"""
             admin_key: correct-horse-battery-staple
@@ -44,6 +45,7 @@ def test_login(tmp_path: pathlib.Path) -> None:
             page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
             page.goto(f"{ORIGIN}/admin/ui/keys")
             page.get_by_role("link", name="Log in with single sign-on").click()
+            page.get_by_role("link", name="Allow").click()
 
             expect(page).to_have_url(f"{ORIGIN}/admin/ui/keys")
             expect(page).to_have_title(re.compile("^Keys"))

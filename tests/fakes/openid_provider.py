@@ -1,4 +1,4 @@
-"""An OpenID provider that logs everybody in at once: as strict with its clients as the specification lets it be.
+"""An OpenID provider that logs everybody in: as strict with its clients as the specification lets it be.
 
 https://www.rfc-editor.org/rfc/rfc6749#section-4.1, https://www.rfc-editor.org/rfc/rfc7636#section-4.6
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import secrets
 import urllib.parse
@@ -41,6 +42,7 @@ class _Code:
 class FakeProvider(FakeIssuer):
     """`person` has the claims of whoever logs in next, `forged` makes ID tokens of claims, if it is set.
 
+    With `asks` it shows a page of its own first, so that it is the provider's site from which the browser comes back.
     `now` is the provider's clock, `exchanges` counts how often a code was shown. What is lined up
     with `behave` answers whatever is asked next but for `/authorize`.
     """
@@ -51,6 +53,7 @@ class FakeProvider(FakeIssuer):
         self.person: dict[str, Any] = {}
         self.forged: Callable[[dict[str, Any]], Any] | None = None
         self.denied = False
+        self.asks = False
         self.now = 0.0
         self.exchanges = 0
         self._codes: dict[str, _Code] = {}
@@ -89,7 +92,8 @@ class FakeProvider(FakeIssuer):
         self._codes[code] = _Code(
             query["client_id"], client.redirect_uri, query["code_challenge"], query["nonce"], self.now + CODE_SECONDS
         )
-        return _back(client, {"code": code, "state": query["state"], "iss": self.name})
+        answer = {"code": code, "state": query["state"], "iss": self.name}
+        return _asking(client, answer) if self.asks else _back(client, answer)
 
     def _token(self, headers: dict[str, str], form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.exchanges += 1
@@ -126,4 +130,13 @@ class FakeProvider(FakeIssuer):
 
 
 def _back(client: Client, query: dict[str, str]) -> Any:
-    return reply(302, b"", {"location": f"{client.redirect_uri}?{urllib.parse.urlencode(query)}"})
+    return reply(302, b"", {"location": _address(client, query)})
+
+
+def _asking(client: Client, query: dict[str, str]) -> Any:
+    page = f'<!doctype html><link rel="icon" href="data:,"><a href="{html.escape(_address(client, query))}">Allow</a>'
+    return reply(200, page.encode(), {"content-type": "text/html"})
+
+
+def _address(client: Client, query: dict[str, str]) -> str:
+    return f"{client.redirect_uri}?{urllib.parse.urlencode(query)}"
