@@ -112,7 +112,7 @@ GATEWAY_ORDER = [
     {"link"},
     {"reloader", "crew"},
     {"house"},
-    {"build"},
+    {"build", "lifespan"},
     {"rehearsal"},
     {"welcome", "serving"},
     {"commands", "commands.output", "commands.granting"},
@@ -181,7 +181,7 @@ DOORS = {
         *("gateway.key_wishes", "gateway.identity_shape", "gateway.changes"),
     },
     "starlette": {
-        *("gateway.app", "gateway.build", "gateway.current", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
+        *("gateway.app", "gateway.lifespan", "gateway.current", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
         *("gateway.middleware", "gateway.origin", "gateway.target_admin", "gateway.serving", "gateway.telemetry"),
         *("gateway.trace_frame", "gateway.console.configuration", "gateway.console.playground"),
         *("gateway.console.rendering", "gateway.console.door", "gateway.console.login", "gateway.console.site"),
