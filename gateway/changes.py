@@ -17,6 +17,7 @@ from gateway.auth import KeyRecord
 from gateway.claims import Issuer
 from gateway.config import Config, ModelConfig, TargetConfig
 from gateway.document import Path, written
+from providers import codec
 
 HIDDEN: Final = "[hidden]"
 LIVE: Final = frozenset(
@@ -63,6 +64,11 @@ def shown(config: Config) -> dict[str, Any]:
 def between(old: Config, new: Config) -> list[Change]:
     """In the order of the newer one; what was removed comes last in its place."""
     return list(_between(_config(old), _config(new), ()))
+
+
+def from_shown(old: Mapping[str, Any], new: Config) -> list[Change]:
+    """The same for what a running gateway has shown of its own, where one secret looks like another."""
+    return list(_between(old, codec.parse_json(codec.write_json(shown(new))), ()))
 
 
 def _between(old: Any, new: Any, path: Path) -> Iterator[Change]:

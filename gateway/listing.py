@@ -13,12 +13,14 @@ Infinity's own are read from it when the list is asked for, at most every two se
 second, they are those of a service. Of several targets, what waits and what runs is added up, the fraction is that of
 the fullest, and the batch size that of the first.
 
+`targets` in `stats` counts a route's targets by state: closed, open, half-open, cooling, ejected, drained.
 `available` is false while none of a route's targets takes calls: taken out, left alone after failures, or throttled.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +56,7 @@ def _entry(
         "owned_by": "gateway",
         "backend": route.targets[0].provider if show_targets else "gateway",
         "capabilities": ["embed"],
-        "stats": _stats(statistics, route),
+        "stats": {**_stats(statistics, route), "targets": _states(route, now)},
         "available": route.available(now),
         "dimensions": {
             "native": lengths.native,
@@ -76,6 +78,11 @@ async def _statistics(target: Target) -> Statistics:
         return told
     load = target.backend.load
     return Statistics(load.waiting / load.slots, load.waiting, load.running, load.batch_size or target.limits.inputs)
+
+
+def _states(route: Route, now: float) -> dict[str, int]:
+    """How many targets are in each state: closed is what takes calls."""
+    return dict(Counter(target.health.state(now) for target in route.targets))
 
 
 def _stats(statistics: Sequence[Statistics], route: Route) -> dict[str, float | int | None]:

@@ -149,6 +149,7 @@ _MODEL: Final = _answer(
                 "queue_absolute": _COUNT,
                 "results_pending": _COUNT,
                 "batch_size": _or_null("integer"),
+                "targets": {"type": "object", "additionalProperties": _COUNT},
             }
         ),
         "available": _BOOLEAN | {"description": "Whether one of its targets takes calls."},

@@ -27,21 +27,29 @@ LOOK_SECONDS: Final = 2.0
 FORGOTTEN_SECONDS: Final = 15.0
 """A process that has told nothing for so long is gone."""
 _REPLICAS: Final = "replicas"
-_DRAINED: Final = "drained"
+_MARKS: Final = "drained"
+_OUT, _IN = b"out", b"in"
+RESTORED_SECONDS: Final = 86_400.0
+"""How long it is remembered that a target was restored: a process that knows it as drained must not think that the
+state has lost the mark, and put it back."""
 
 
 async def drain(store: ValueStore, alias: str, target: str) -> None:
     """Every process learns it at its next look. Raises StateUnavailable, as do the next three."""
-    await store.put_value(_DRAINED, _mark(alias, target), b"")
+    await store.put_value(_MARKS, _mark(alias, target), _OUT)
 
 
 async def restore(store: ValueStore, alias: str, target: str) -> None:
-    await store.drop_value(_DRAINED, _mark(alias, target))
+    await store.put_value(_MARKS, _mark(alias, target), _IN, RESTORED_SECONDS)
 
 
 async def drained(store: ValueStore) -> frozenset[tuple[str, str]]:
     """The alias and name of every target that is."""
-    return frozenset((alias, target) for alias, target in map(json.loads, await store.values(_DRAINED)))
+    return frozenset(name for name, mark in (await _marks(store)).items() if mark == _OUT)
+
+
+async def _marks(store: ValueStore) -> dict[tuple[str, str], bytes]:
+    return {tuple(json.loads(name)): mark for name, mark in (await store.values(_MARKS)).items()}
 
 
 async def told(store: ValueStore) -> list[Mapping[str, Any]]:
@@ -80,8 +88,12 @@ class Replicas:
                 await self._store.drop_value(_REPLICAS, self.name)
 
     async def look(self) -> None:
-        """Learns what is drained; raises StateUnavailable with nothing changed."""
-        self._drained = await drained(self._store)
+        """Learns what is drained, and tells it to a state that has forgotten; raises StateUnavailable."""
+        marks = await _marks(self._store)
+        forgotten = self._drained - marks.keys()
+        for alias, target in forgotten:
+            await self._store.put_value(_MARKS, _mark(alias, target), _OUT, only_if_absent=True)
+        self._drained = forgotten | {name for name, mark in marks.items() if mark == _OUT}
         self.mark()
 
     def mark(self, routes: Iterable[Route] | None = None) -> None:

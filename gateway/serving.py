@@ -15,7 +15,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway import build, logs, memory, rehearsal
+from gateway import build, lifespan, logs, memory, rehearsal
 from gateway.announcement import AnnouncedServer, AnnouncedWorkers, Announcement
 from gateway.assembly import BuildError
 from gateway.config import Config
@@ -118,7 +118,7 @@ def _application(config: Config, provision: Provision) -> ASGIApp:
     memory.keep_large_blocks()
     logs.without_origins()
     house = build.house(config, provision)
-    app = build.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
+    app = lifespan.web(house, _until_stopped(house, config, functools.partial(hanging_up, house.reloader)))
     memory.leave_alone()
     return app
 
@@ -161,7 +161,7 @@ def _in_worker(file: Source, address: Address) -> ASGIApp:
     except (BuildError, StoreError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no one else to tell it)
         raise SystemExit(STARTUP_FAILURE) from None
-    app = build.web(house, _until_stopped(house, config, functools.partial(attending, link, house)))
+    app = lifespan.web(house, _until_stopped(house, config, functools.partial(attending, link, house)))
     memory.leave_alone()
     return app
 

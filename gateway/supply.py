@@ -20,14 +20,10 @@ from gateway.cache_entry import Kept
 from gateway.delivery import Delivery, Job
 from gateway.dispatch import Dispatcher
 from gateway.flights import Flight, Flights
-from gateway.policy import Attempt
 from gateway.routing import Target
-from providers.base import Fault, FaultKind
 
-OTHERS: Final = "another request's"
-NOT_LANDED: Final = Fault(
-    FaultKind.TIMEOUT, "another request for the same input, which was waited for, has no answer yet"
-)
+PATIENCE: Final = 0.5
+"""Part of a request's time that it waits for another's flight; the rest is left to send what has not landed by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +65,14 @@ class Supply:
             own = [place for place in range(len(want.keys)) if place not in others and place not in joined]
             if not await self._send(want, own, delivery):
                 return delivery, others
-            others |= await _landed(want, joined)
-        left = [place for place in joined if place not in others]
-        if left and self.dispatcher.clock() >= want.deadline:
-            origins = want.job.plan.origins
-            delivery.attempts.append(Attempt(OTHERS, NOT_LANDED, [origins[place] for place in left]))
-        else:
-            await self._send(want, left, delivery)
+            others |= await _landed(want, joined, self._patience(want))
+        await self._send(want, [place for place in joined if place not in others], delivery)
         return delivery, others
+
+    def _patience(self, want: Want) -> float:
+        """Until when others are waited for: they may have more time, and so spend it on a target that hangs."""
+        now = self.dispatcher.clock()
+        return now + PATIENCE * max(0.0, want.deadline - now)
 
     def _others(self, want: Want) -> tuple[dict[int, Kept], dict[int, Flight[Landed]]]:
         """What has landed since it was looked up, and the flights of the same lane that bring the rest.
@@ -136,12 +132,12 @@ class Supply:
         return kept
 
 
-async def _landed(want: Want, joined: Mapping[int, Flight[Landed]]) -> dict[int, Kept]:
-    """What the flights have brought by the deadline."""
+async def _landed(want: Want, joined: Mapping[int, Flight[Landed]], until: float) -> dict[int, Kept]:
+    """What the flights have brought by then."""
     if not joined:
         return {}
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(want.deadline):
+        async with asyncio.timeout_at(until):
             with away():
                 await asyncio.wait({flight.task for flight in joined.values()})
     found = {}

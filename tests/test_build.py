@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway import build
+from gateway import build, lifespan
 from gateway.auth import Caller
 from gateway.config import Config
 from gateway.engines import Engines
@@ -58,7 +58,7 @@ async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
     caller = Caller("k", "k", ("*",), team="t")
     house = build.house(config)
     (route,) = house.current.generation.gateway.routes
-    web = build.web(house)
+    web = lifespan.web(house)
     async with web.lifespan_context(web):
         limiter = house.current.generation.gateway.books.limiter
         limiter.settle(await limiter.reserve(caller, route, 10, 60.0), route, 30)
@@ -99,7 +99,7 @@ async def test_background_work_that_fails(caplog: pytest.LogCaptureFixture) -> N
     async def fail() -> None:
         raise RuntimeError
 
-    async with build._beside(fail(), asyncio.sleep(3600)):
+    async with lifespan._beside(fail(), asyncio.sleep(3600)):
         await settle()
 
     assert ["what runs in the background has failed; restart the gateway"] == [line.message for line in caplog.records]

@@ -21,7 +21,7 @@ from gateway.cache_memory import Memory
 from gateway.config import Scope
 from gateway.delivery import Job
 from gateway.dispatch import Dispatcher
-from gateway.errors import GatewayError, NotCached, UpstreamError, UpstreamTimeout
+from gateway.errors import GatewayError, NotCached, UpstreamError
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.store import Usage
@@ -554,24 +554,27 @@ async def test_first_one_fails() -> None:
     assert (vectors_of(["a"]), [["a"], ["a"]], ["t0"]) == (second.vectors, backend.asked, second.targets)
 
 
-async def test_no_time_left_to_wait() -> None:
-    """Whoever has less time than the one it waits for is told in time that there is no answer, and pays nothing."""
-    backend = Waiting()
+class HangingOnce(Waiting):
+    """The first call waits for its gate, the others are answered at once."""
+
+    async def embed(self, call: EmbedCall, deadline: float, lane: Any = "interactive") -> Embeddings | Fault:
+        if self.calls:
+            return await FakeBackend.embed(self, call, deadline, lane)
+        return await super().embed(call, deadline, lane)
+
+
+async def test_another_that_hangs() -> None:
+    """Whoever waits for another's call keeps half of its time to send its input itself."""
+    backend = HangingOnce()
     kept = Kept(backend, cache=Home().cache)
     first = asyncio.create_task(kept.house.embed(["a"]))
     await settle()
-    kept.house.time.now = asyncio.get_running_loop().time() + 0.05 - 60
-    second = asyncio.create_task(kept.house.embed(["a"]))
-    await settle()
-    kept.house.time.now += 60.05
-    with pytest.raises(UpstreamTimeout):
-        await second
+    kept.house.time.now = asyncio.get_running_loop().time() - 30  # of its sixty seconds the first half is over at once
+    second = await kept.house.embed(["a"])
     backend.gate.set()
-    await first
 
-    assert [["a"]] == backend.asked
-    assert TOKENS_EACH == (await kept.usage()).reported
-    assert 0 == (await kept.usage()).counted
+    assert [vectors_of(["a"])] * 2 == [second.vectors, (await first).vectors]
+    assert ([["a"], ["a"]], 2 * TOKENS_EACH) == (backend.asked, (await kept.usage()).reported)
 
 
 async def test_between_hits() -> None:

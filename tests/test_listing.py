@@ -59,7 +59,13 @@ def test_entry() -> None:
         "owned_by": "gateway",
         "backend": "openai",
         "capabilities": ["embed"],
-        "stats": {"queue_fraction": 0.25, "queue_absolute": 3, "results_pending": 5, "batch_size": 2048},
+        "stats": {
+            "queue_fraction": 0.25,
+            "queue_absolute": 3,
+            "results_pending": 5,
+            "batch_size": 2048,
+            "targets": {"closed": 2},
+        },
         "available": True,
         "dimensions": {"native": 1536, "min": 1, "supported": None},
         "max_input_tokens": 8192,
@@ -158,7 +164,8 @@ async def test_told_statistics() -> None:
     async with asyncio.timeout(5):
         [entry] = await entries([("small", shown)], created=1, now=NOW, show_targets=True)
 
-    assert {"queue_fraction": 0.5, "queue_absolute": 8, "results_pending": 5, "batch_size": 32} == entry["stats"]
+    stats = {"queue_fraction": 0.5, "queue_absolute": 8, "results_pending": 5, "batch_size": 32}
+    assert {**stats, "targets": {"closed": 2}} == entry["stats"]
 
 
 async def test_asked_once() -> None:

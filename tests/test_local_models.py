@@ -114,7 +114,13 @@ def test_text_without_a_vector(http: httpx.Client, text: str, code: str | None, 
 def test_listing(http: httpx.Client) -> None:
     """The list of models knows what the model's files say."""
     entry = http.get("/v1/models/tiny").json()
-    stats = {"queue_fraction": 0.0, "queue_absolute": 0, "results_pending": 0, "batch_size": 64}
+    stats = {
+        "queue_fraction": 0.0,
+        "queue_absolute": 0,
+        "results_pending": 0,
+        "batch_size": 64,
+        "targets": {"closed": 1},
+    }
 
     assert (LONGEST, "tokenizer.json", "onnx", stats) == (
         entry["max_input_tokens"],
@@ -171,4 +177,4 @@ def test_infinity_tells(tmp_path: Path) -> None:
         with GatewayProcess(tmp_path, routed) as gateway, gateway.client() as http:
             listed = [http.get("/v1/models").json()["data"][0]["stats"] for _ in range(3)]
 
-    assert ([stats] * 3, ["Bearer its-own-key"]) == (listed, seen)
+    assert ([{**stats, "targets": {"closed": 1}}] * 3, ["Bearer its-own-key"]) == (listed, seen)

@@ -60,6 +60,23 @@ async def test_drain_and_restore(store: EmbeddedStore) -> None:
     assert (both, drained(here), drained(there)) == ((["x:1"], ["x:1"]), [], [])
 
 
+async def test_state_that_forgets(store: EmbeddedStore) -> None:
+    """What an emptied state has lost, a process that knows it puts back; what was restored is not put back."""
+    here, there = route("a", "x", "y"), route("a", "x", "y")
+    one, other = replicas(store, here), replicas(store, there)
+    for target in ("x", "y"):
+        await one.drain("a", target)
+    await other.look()
+    await one.restore("a", "y")
+    for name in await store.values("drained"):
+        if "x" in name:
+            await store.drop_value("drained", name)
+    await other.look()
+    await one.look()
+
+    assert (drained(here), drained(there)) == (["x"], ["x"])
+
+
 async def test_of_one_model(store: EmbeddedStore) -> None:
     """A target of the same name in another model goes on."""
     routes = (route("a", "x"), route("b", "x"))

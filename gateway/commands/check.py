@@ -12,16 +12,19 @@ from gateway.commands.common import FILE, found, load, unreadable
 from gateway.commands.output import JSON_OPTION, fail, note, painted, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.changes import Change
     from gateway.config import Config
 
 
 @click.command(epilog="Example: gateway check new.yaml --diff gateway.yaml")
 @click.argument("file", type=FILE, required=False)
-@click.option("--diff", "running", type=FILE, metavar="RUNNING", help="Say what would change from this routing file.")
+@click.option("--diff", "running", metavar="RUNNING", help="Say what would change from this file, or gateway's URL.")
 @JSON_OPTION
-def check(file: pathlib.Path | None, running: pathlib.Path | None, as_json: bool) -> None:
+def check(file: pathlib.Path | None, running: str | None, as_json: bool) -> None:
     """Check a routing file: every problem at once, each with its line; exit 1 if there is one."""
-    from gateway import build, changes
+    from gateway import build
     from gateway.assembly import BuildError
     from gateway.upstream import Upstream
 
@@ -29,7 +32,7 @@ def check(file: pathlib.Path | None, running: pathlib.Path | None, as_json: bool
         _check_as_json(file, running)
         return
     loaded = load(file)
-    former = None if running is None else load(running)
+    found = None if running is None else _changes(running, loaded, load)
     try:
         build.gateway(loaded, Upstream())  # the files of local models and of certificates are read, too
     except BuildError as error:
@@ -37,8 +40,7 @@ def check(file: pathlib.Path | None, running: pathlib.Path | None, as_json: bool
     for model in loaded.models:
         targets = ", ".join(f"{target.name} ({target.provider}: {target.model})" for target in model.targets)
         click.echo(f"{painted(model.alias, bold=True)}: space {model.space}, {model.dimensions}, targets {targets}")
-    if former is not None:
-        found = changes.between(former, loaded)
+    if found is not None:
         click.echo("What would change:" if found else "Nothing would change.")
         for change in found:
             click.echo(f"  {change}")
@@ -51,21 +53,36 @@ def check(file: pathlib.Path | None, running: pathlib.Path | None, as_json: bool
     )
 
 
-def _check_as_json(file: pathlib.Path | None, running: pathlib.Path | None) -> None:
+def _changes(running: str, loaded: Config, read: Callable[[pathlib.Path], Config | None]) -> list[Change] | None:
+    """From the file or the gateway that is named; ends the program where the gateway does not tell."""
+    from gateway import changes
+    from gateway import running as gateway_running
+
+    if not running.startswith(("http://", "https://")):
+        former = read(pathlib.Path(running))
+        return None if former is None else changes.between(former, loaded)
+    try:
+        return changes.from_shown(gateway_running.configuration(running, loaded.admin_key), loaded)
+    except gateway_running.NotTold as error:
+        fail(str(error))
+
+
+def _check_as_json(file: pathlib.Path | None, running: str | None) -> None:
     """The same for scripts: problems stand in it, too, and make the exit code 1 all the same."""
-    from gateway import build, changes
+    from gateway import build
     from gateway.assembly import BuildError
     from gateway.upstream import Upstream
 
     problems: list[dict[str, Any]] = []
     loaded = _loaded(file, problems)
-    former = None if running is None else _loaded(running, problems)
     if loaded is not None:
         try:
             build.gateway(loaded, Upstream())
         except BuildError as error:
             problems.append({"file": _named(file), "line": None, "path": None, "message": str(error)})
-    differ = [] if loaded is None or former is None else changes.between(former, loaded)
+    differ = None
+    if running is not None and loaded is not None:
+        differ = _changes(running, loaded, lambda former: _loaded(former, problems))
     models = [] if loaded is None else loaded.models
     print_json(
         {
@@ -84,7 +101,7 @@ def _check_as_json(file: pathlib.Path | None, running: pathlib.Path | None) -> N
             ],
             "problems": problems,
             "warnings": [] if loaded is None else list(loaded.warnings),
-            "changes": None if running is None else [dataclasses.asdict(change) for change in differ],
+            "changes": None if running is None else [dataclasses.asdict(change) for change in differ or ()],
         }
     )
     if problems:

@@ -17,7 +17,10 @@ REFUSED = Fault(FaultKind.REJECTED, "at most 32")
 
 @given(accepted=st.integers(1, 3), cap=st.integers(3, 4096), declared=counts, most=counts)
 def test_largest_call_is_found(accepted: int, cap: int, declared: int, most: int) -> None:
-    """Whatever a service takes, the search finds it exactly below what is declared, and in at most 20 calls."""
+    """Whatever a service takes, the search finds it exactly below what is declared.
+
+    In at most 22 calls, twice the bits of 2,048.
+    """
     refused, calls = None, 0
     while (count := abilities.next_count(accepted, refused, declared, most)) is not None:
         calls += 1
@@ -29,7 +32,7 @@ def test_largest_call_is_found(accepted: int, cap: int, declared: int, most: int
     wanted = min(declared, most)
 
     assert accepted == cap if cap < wanted else accepted >= wanted
-    assert calls <= 20
+    assert calls <= 22
 
 
 def test_right_declaration_costs_two_calls() -> None:
