@@ -21,6 +21,7 @@ from typing import Final
 from gateway.allowances import Grant
 from gateway.inputs import quoted
 
+SHORTEST_ADMIN_KEY: Final = 16
 PREFIX: Final = "sk-gateway-"
 RANDOM_LENGTH: Final = 43
 CHECKSUM_LENGTH: Final = 6

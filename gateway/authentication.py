@@ -24,7 +24,7 @@ from typing import Final
 
 from gateway import signatures
 from gateway.addresses import Source
-from gateway.auth import PREFIX, Caller, KeyRecord, Refused, key_hash, masked, well_formed
+from gateway.auth import PREFIX, SHORTEST_ADMIN_KEY, Caller, KeyRecord, Refused, key_hash, masked, well_formed
 from gateway.errors import NO_RETRY, GatewayError, RateLimited, Unauthenticated, retry_headers
 from gateway.failures import Failures
 from gateway.known_keys import REMEMBERED, KnownKeys, Shelf
@@ -34,7 +34,6 @@ from gateway.oidc import TokenVerifier
 LONGEST: Final = 16 * 1024
 """Characters; tokens that list a person's groups have some thousand."""
 LINE_SECONDS: Final = 5.0
-SHORTEST_ADMIN_KEY: Final = 16
 
 
 class Authenticator:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from gateway import assembly, canaries, carry_over, entrance, tracing
 from gateway.admin import Admin
 from gateway.app import application
-from gateway.authentication import AdminGuard
 from gateway.books import Books, unkept
 from gateway.cache import Cache
 from gateway.cache_memory import Memory
@@ -21,6 +20,7 @@ from gateway.current import Current, Generation
 from gateway.dispatch import Dispatcher
 from gateway.endpoints import Endpoints
 from gateway.engines import Engines
+from gateway.entrance import Entrance
 from gateway.house import House
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
@@ -123,7 +123,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     targets = TargetAdmin(house.replicas, guard) if guard.is_open else None
     reader = None if config.server.metrics == "public" else guard
     telemetry = Telemetry(house.metrics, house.counted, reader) if reader is None or reader.is_open else None
-    console = _console(house, config, guard, serving) if guard.is_open else None
+    console = _console(house, config, door, serving) if guard.is_open else None
     app = application(
         *(endpoints, admin, targets, telemetry, console, config.server.cors_origins),
         *(house.metrics, house.tracing, house.traffic.count),
@@ -131,10 +131,12 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     return Generation(config, serving, door, app)
 
 
-def _console(house: House, config: Config, guard: AdminGuard, serving: Gateway) -> Console:
+def _console(house: House, config: Config, door: Entrance, serving: Gateway) -> Console:
     return Console(
         config=config,
-        guard=guard,
+        guard=door.admin_guard,
+        failures=door.failures,
+        code_flow=entrance.code_flow(config, door.trusted, house.upstream),
         store=house.store,
         gateway=serving,
         replicas=house.replicas,

@@ -101,13 +101,26 @@ def collector(url: str) -> str:
     return http_url(url) if url else url
 
 
-def jwks_url(url: str) -> str:
-    """Whoever can change what comes from there can sign any token, so it has to come over TLS."""
+def secure_url(url: str) -> str:
+    """Whoever can change what comes from there can be anybody, so it has to come over TLS."""
     if not (re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?(\?[^\s#]*)?", url) and _has_address(url)):
         raise ValueError("must be an https:// URL without credentials or fragment")
     if url.startswith("http:") and not _is_loopback(urllib.parse.urlsplit(url).hostname or ""):
         raise ValueError("must be https://, unless it is on this machine")
     return url
+
+
+def redirect_url(url: str) -> str:
+    if not secure_url(url).endswith("/admin/ui/login/oidc") or "?" in url:
+        raise ValueError("must be the address of this gateway for browsers, and then /admin/ui/login/oidc")
+    return url
+
+
+def scope(text: str) -> str:
+    """https://www.rfc-editor.org/rfc/rfc6749#section-3.3"""
+    if not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", text):
+        raise ValueError("must be one scope: printable ASCII without blanks, quotes and backslashes")
+    return text
 
 
 def _is_loopback(host: str) -> bool:

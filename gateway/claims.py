@@ -55,16 +55,16 @@ class Issuer:
         return f"jwt:{hashlib.sha256(self.name.encode()).hexdigest()[:12]}:{subject}"
 
 
-class _Unacceptable(Exception):
+class Unacceptable(Exception):
     """A claim that is not as it must be; the message says why."""
 
 
 def caller(claims: Mapping[str, Any], issuer: Issuer, teams: Collection[str], now: float) -> Caller | Refused:
     """`now` is in seconds since the epoch. What grants something and cannot be understood refuses the token."""
     try:
-        _check_times(claims, issuer.leeway, now)
-        _check_audience(claims.get("aud"), issuer.audiences)
-        subject = _subject(claims.get("sub"))
+        check_times(claims, issuer.leeway, now)
+        check_audience(claims.get("aud"), issuer.audiences)
+        subject = subject_of(claims.get("sub"))
         name = claims.get(issuer.claims.name)
         return Caller(
             issuer.key_id(subject),
@@ -73,7 +73,7 @@ def caller(claims: Mapping[str, Any], issuer: Issuer, teams: Collection[str], no
             team=_team(claims.get(issuer.claims.team), issuer, teams),
             rates=_rates(claims.get(issuer.claims.limits), issuer),
         )
-    except _Unacceptable as reason:
+    except Unacceptable as reason:
         return Refused(str(reason))
 
 
@@ -82,16 +82,16 @@ def expiry(claims: Mapping[str, Any], issuer: Issuer) -> float:
     return float(claims["exp"]) + issuer.leeway
 
 
-def _check_times(claims: Mapping[str, Any], leeway: float, now: float) -> None:
+def check_times(claims: Mapping[str, Any], leeway: float, now: float) -> None:
     expires = _moment(claims, "exp")
     if expires is None:
-        raise _Unacceptable("it has no `exp`, and a token must end some time")
+        raise Unacceptable("it has no `exp`, and a token must end some time")
     if now >= expires + leeway:
-        raise _Unacceptable("it has expired; get a new one from its issuer")
+        raise Unacceptable("it has expired; get a new one from its issuer")
     if now < (_moment(claims, "nbf") or 0.0) - leeway:
-        raise _Unacceptable("it is not valid yet (`nbf`)")
+        raise Unacceptable("it is not valid yet (`nbf`)")
     if now < (_moment(claims, "iat") or 0.0) - leeway:
-        raise _Unacceptable("it was issued in the future (`iat`)")
+        raise Unacceptable("it was issued in the future (`iat`)")
 
 
 def _moment(claims: Mapping[str, Any], claim: str) -> float | None:
@@ -99,19 +99,19 @@ def _moment(claims: Mapping[str, Any], claim: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _Unacceptable(f"its `{claim}` is not a number of seconds")
+        raise Unacceptable(f"its `{claim}` is not a number of seconds")
     return float(value)
 
 
-def _check_audience(value: object, audiences: frozenset[str]) -> None:
+def check_audience(value: object, audiences: frozenset[str]) -> None:
     told = value if isinstance(value, list) else [value]
     if not any(isinstance(audience, str) and audience in audiences for audience in told):
-        raise _Unacceptable("it is for another audience (`aud`)")
+        raise Unacceptable("it is for another audience (`aud`)")
 
 
-def _subject(value: object) -> str:
+def subject_of(value: object) -> str:
     if not (isinstance(value, str) and 0 < len(value) <= LONGEST_SUBJECT and value.isprintable()):
-        raise _Unacceptable(f"its `sub` is not 1 to {LONGEST_SUBJECT} printable characters")
+        raise Unacceptable(f"its `sub` is not 1 to {LONGEST_SUBJECT} printable characters")
     return value
 
 
@@ -121,7 +121,7 @@ def _models(value: object, issuer: Issuer) -> tuple[str, ...]:
         return issuer.models
     patterns = re.split(r"[\s,]+", value) if isinstance(value, str) else value
     if not (isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)):
-        raise _Unacceptable(f"its `{quoted(issuer.claims.models)}` is neither a list of models nor a string of them")
+        raise Unacceptable(f"its `{quoted(issuer.claims.models)}` is neither a list of models nor a string of them")
     return tuple(filter(None, patterns))
 
 
@@ -129,7 +129,7 @@ def _team(value: object, issuer: Issuer, teams: Collection[str]) -> str | None:
     if value is None:
         return issuer.team
     if not (isinstance(value, str) and value in teams):  # else it would slip from every team's budget
-        raise _Unacceptable(f"its `{quoted(issuer.claims.team)}` is none of this gateway's teams")
+        raise Unacceptable(f"its `{quoted(issuer.claims.team)}` is none of this gateway's teams")
     return value
 
 
@@ -139,7 +139,7 @@ def _rates(value: object, issuer: Issuer) -> Rates:
     if not isinstance(value, dict) or any(
         name not in _RATES or type(limit) is not int or limit < 1 for name, limit in value.items()
     ):
-        raise _Unacceptable(
+        raise Unacceptable(
             f"its `{quoted(issuer.claims.limits)}` is not an object of `rpm`, `tpm` and `concurrent`, each a whole "
             "number of at least 1"
         )

@@ -14,6 +14,7 @@ from gateway.claims import Issuer
 from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.document import Problem
+from gateway.id_tokens import OpenIdClient
 from gateway.schema import ServerShape
 from providers.aws_signature import AwsKeys
 from providers.base import InputType, Limits
@@ -158,6 +159,8 @@ class Config:
     teams: Mapping[str, Team]
     issuers: tuple[Issuer, ...]
     """Identity providers whose tokens are taken."""
+    operators: OpenIdClient | None
+    """Who logs in to the console without the admin key."""
     admin_key: str | None = field(repr=False)
     signing_key: bytes | None = field(repr=False)
     """The secret that minted keys are signed with."""
@@ -168,6 +171,11 @@ class Config:
     is_embedded_default: bool = False
     warnings: tuple[str, ...] = ()
     """What is right, but should be known, each with its place in the file."""
+
+    @property
+    def every_issuer(self) -> tuple[Issuer, ...]:
+        """All whose keys are fetched."""
+        return self.issuers if self.operators is None else (*self.issuers, self.operators.issuer)
 
     @property
     def counts_apart(self) -> bool:

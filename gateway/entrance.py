@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import addresses
 from gateway.assembly import BuildError
 from gateway.authentication import AdminGuard, Authenticator
 from gateway.claims import Issuer
+from gateway.code_flow import EXCHANGE_SECONDS, LARGEST_ANSWER, CodeFlow
 from gateway.config import Config
 from gateway.failures import Failures
 from gateway.key_sets import FETCH_SECONDS, LARGEST_SET, KeySet
@@ -50,7 +51,8 @@ def renewed(before: Entrance, config: Config, trusted: Trusted) -> Entrance:
 
 def _entrance(config: Config, keys: KnownKeys, failures: Failures, trusted: Trusted) -> Entrance:
     mint = None if config.signing_key is None else Mint(config.signing_key, time.time)
-    tokens = TokenVerifier(trusted, config.teams.keys(), time.time)
+    callers = [(issuer, keys) for issuer, keys in trusted if issuer in config.issuers]
+    tokens = TokenVerifier(callers, config.teams.keys(), time.time)
     authenticator = Authenticator(keys, mint, tokens, failures)
     return Entrance(authenticator, AdminGuard(config.admin_key, failures), keys, failures, trusted)
 
@@ -61,12 +63,28 @@ def trusted(config: Config, upstream: Upstream, before: Trusted = ()) -> Trusted
     Raises BuildError.
     """
     known = {_origin(issuer): keys for issuer, keys in before}
-    return [(issuer, known.get(_origin(issuer)) or _key_set(issuer, upstream)) for issuer in config.issuers]
+    return [(issuer, known.get(_origin(issuer)) or _key_set(issuer, upstream)) for issuer in config.every_issuer]
 
 
-def ways(issuers: Iterable[Issuer]) -> set[Via]:
-    """How their keys are fetched."""
-    return {Via(issuer.proxy) for issuer in issuers}
+def code_flow(config: Config, trusted: Trusted, upstream: Upstream) -> CodeFlow | None:
+    """How people log in to the console with an identity provider. Raises BuildError."""
+    client = config.operators
+    if client is None:
+        return None
+    via = Via(client.token_proxy)
+    _check(upstream, via, "auth.console", client.token_url)
+
+    async def send(request: Request) -> Response | Fault:
+        deadline = asyncio.get_running_loop().time() + EXCHANGE_SECONDS
+        return await upstream.send(request, via, deadline, LARGEST_ANSWER)
+
+    return CodeFlow(client, next(keys for issuer, keys in trusted if issuer == client.issuer), send, time.time)
+
+
+def ways(config: Config) -> set[Via]:
+    """How identity providers are reached."""
+    proxies = {issuer.proxy for issuer in config.every_issuer}
+    return {Via(proxy) for proxy in proxies | ({config.operators.token_proxy} if config.operators else set())}
 
 
 def _origin(issuer: Issuer) -> tuple[str, str, str | None]:
@@ -75,13 +93,7 @@ def _origin(issuer: Issuer) -> tuple[str, str, str | None]:
 
 def _key_set(issuer: Issuer, upstream: Upstream) -> KeySet:
     via = Via(issuer.proxy)
-    try:
-        upstream.pool(via)
-    except (OSError, ValueError) as error:
-        raise BuildError(
-            f"auth.jwt: the proxy that the environment names for `{issuer.jwks_url}` cannot be used "
-            f"({type(error).__name__})."
-        ) from None
+    _check(upstream, via, "auth", issuer.jwks_url)
     request = Request("GET", issuer.jwks_url, {"accept": "application/json"}, b"")
 
     async def fetch() -> Response | Fault:
@@ -89,3 +101,13 @@ def _key_set(issuer: Issuer, upstream: Upstream) -> KeySet:
         return await upstream.send(request, via, deadline, LARGEST_SET)
 
     return KeySet(issuer.name, fetch, time.monotonic)
+
+
+def _check(upstream: Upstream, via: Via, place: str, url: str) -> None:
+    """Raises BuildError."""
+    try:
+        upstream.pool(via)
+    except (OSError, ValueError) as error:
+        raise BuildError(
+            f"{place}: the proxy that the environment names for `{url}` cannot be used ({type(error).__name__})."
+        ) from None

@@ -67,7 +67,7 @@ class House:
         """Closes what no living generation uses."""
         living = [generation.config for generation in self.current.living]
         targets = [target for config in living for model in config.models for target in model.targets]
-        issuers = [issuer for config in living for issuer in config.issuers]
-        self.upstream.keep({way for target in targets for way in assembly.ways(target)} | entrance.ways(issuers))
+        providers = {way for config in living for way in entrance.ways(config)}
+        self.upstream.keep({way for target in targets for way in assembly.ways(target)} | providers)
         await self.engines.keep({assembly.engine_key(target) for target in targets})
         memory.forget_former()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gateway import access_rules, proxies
+from gateway.auth import SHORTEST_ADMIN_KEY
 from gateway.claims import ClaimNames, Issuer
 from gateway.document import Path
+from gateway.id_tokens import OpenIdClient
 from gateway.minted import LEAST_SECRET
 from gateway.reading import Reading
 from gateway.schema import AuthShape
@@ -33,6 +35,45 @@ def issuers(reading: Reading, shape: AuthShape, teams: Collection[str]) -> tuple
             proxy=proxies.for_url(jwt.jwks_url, reading.environ),
         )
     return tuple(found.values())
+
+
+def operators(reading: Reading, shape: AuthShape, admin_key: str | None) -> OpenIdClient | None:
+    """`admin_key` is None, too, where its file could not be read."""
+    console, path = shape.console, ("auth", "console")
+    if console is None:
+        return None
+    if len(admin_key or "") < SHORTEST_ADMIN_KEY and not (admin_key is None and shape.admin_key_file):
+        reading.problem(
+            ("auth", "admin_key"),
+            f"`auth.console` needs it too, of at least {SHORTEST_ADMIN_KEY} characters: without it there is no /admin",
+        )
+    if "openid" not in console.scopes:
+        reading.problem((*path, "scopes"), "must hold `openid`: the provider gives no ID token without it")
+    secret = None
+    if console.client_secret_file is not None:
+        secret = reading.text_of(console.client_secret_file, (*path, "client_secret_file"))
+        if secret == "":
+            reading.problem((*path, "client_secret_file"), "is empty; a public client has no such key")
+    return OpenIdClient(
+        issuer=Issuer(
+            name=console.issuer,
+            audiences=frozenset([console.client_id]),
+            jwks_url=console.jwks_url,
+            algorithms=tuple(console.algorithms),
+            leeway=console.leeway,
+            proxy=proxies.for_url(console.jwks_url, reading.environ),
+        ),
+        client_id=console.client_id,
+        client_secret=secret,
+        authorization_url=console.authorization_url,
+        token_url=console.token_url,
+        redirect_url=console.redirect_url,
+        scopes=tuple(console.scopes),
+        claim=console.claim,
+        values=frozenset(console.values),
+        label=console.label,
+        token_proxy=proxies.for_url(console.token_url, reading.environ),
+    )
 
 
 def signing_key(reading: Reading, shape: AuthShape) -> bytes | None:

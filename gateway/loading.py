@@ -83,6 +83,7 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
         for path, message in advice.of(model, reading.find):
             reading.warning(path, message)
     state = access_rules.state(reading, file.state)
+    admin_key = access_rules.admin_key(reading, file.auth)
     config = Config(
         server=file.server,
         tracing=_tracing(reading, file.tracing),
@@ -91,7 +92,8 @@ def _config(reading: Reading, *, is_embedded_default: bool) -> Config | None:
         keys=access_rules.keys(reading, file.auth.keys, file.teams),
         teams=access_rules.teams(reading, file.teams),
         issuers=identity_rules.issuers(reading, file.auth, file.teams),
-        admin_key=access_rules.admin_key(reading, file.auth),
+        operators=identity_rules.operators(reading, file.auth, admin_key),
+        admin_key=admin_key,
         signing_key=identity_rules.signing_key(reading, file.auth),
         models=tuple(models),
         is_embedded_default=is_embedded_default,

@@ -51,7 +51,7 @@ class TokenVerifier:
         issuer, keys = self._issuers.get(str(token.claims.get("iss")), (None, None))
         if issuer is None or keys is None:
             return Refused("its issuer (`iss`) is none of those that this gateway trusts")
-        verdict = await _signed(token, issuer, keys) or claims.caller(token.claims, issuer, self._teams, now)
+        verdict = await unsigned(token, issuer, keys) or claims.caller(token.claims, issuer, self._teams, now)
         if isinstance(verdict, Caller):
             self._remember(name, verdict, now, min(claims.expiry(token.claims, issuer), now + REMEMBER_SECONDS))
         return verdict
@@ -63,8 +63,8 @@ class TokenVerifier:
             self._recent.popitem(last=False)
 
 
-async def _signed(token: Token, issuer: Issuer, keys: KeySet) -> Refused | None:
-    """Why a token's signature does not count, or None where it does."""
+async def unsigned(token: Token, issuer: Issuer, keys: KeySet) -> Refused | None:
+    """Why a token's signature does not count, or None where it does. Raises UpstreamUnavailable."""
     algorithm, key_id, kind = (token.header.get(name) for name in ("alg", "kid", "typ"))
     if algorithm not in issuer.algorithms:
         return Refused("its signature's algorithm (`alg`) is not allowed for this issuer")

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway import checks
 from gateway.access_shape import GrantShape, PlainName, TeamShape
-from gateway.identity_shape import JwtShape
+from gateway.identity_shape import ConsoleShape, JwtShape
 from gateway.model_shape import HeaderName, HeaderValue, ModelName, ModelShape, inside
 from gateway.quantities import Duration, Size
 from gateway.shape import Shape
@@ -80,6 +80,8 @@ class AuthShape(Shape):
     """Keys kept in this file by their hash; more live in the state."""
     jwt: list[JwtShape] = []
     """Identity providers whose bearer tokens are taken."""
+    console: ConsoleShape | None = None
+    """An OpenID provider whose people may log in to the console at /admin, beside the admin key."""
 
 
 class CacheShape(Shape):

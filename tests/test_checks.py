@@ -26,10 +26,13 @@ ACCEPTED: dict[Check, list[object]] = {
     ],
     checks.origin: ["*", "https://app.example.com", "http://localhost:3000"],
     checks.http_url: ["http://h", "https://h:1/v1", "http://[::1]:80/v1/", "http://10.0.0.1/a@b"],
-    checks.jwks_url: [
+    checks.secure_url: [
         *("https://h/jwks.json", "https://h:1", "https://h/a/b?p=policy", "http://127.0.0.1:1/k", "http://[::1]/k"),
         *("http://localhost:8080/k", "http://127.255.0.1/k"),
     ],
+    checks.redirect_url: ["https://h/admin/ui/login/oidc", "http://localhost:1/g/admin/ui/login/oidc"],
+    checks.collector: ["", "http://collector:4318", "https://traces.example.com/v1"],
+    checks.scope: ["openid", "https://graph.microsoft.com/.default"],
     checks.network: ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1", "0.0.0.0/0"],
     checks.leeway: [0.001, 30.0, 300.0],
     checks.proxy_url: ["http://h", "https://h:1/", "http://u:p%40@h:3128", "http://u@[::1]:1"],
@@ -44,6 +47,7 @@ REFUSED: dict[tuple[Check, str], list[object]] = {
     (checks.prompt, "`{text}` exactly once"): ["", "query:", "{text}{text}", "{ text }"],
     (checks.sha256, "64 lower-case hex digits"): ["", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n"],
     (checks.moment, "like 2027-01-31"): [20270131, 1.5, True, "20270131", "2027", "soon", ""],
+    (checks.collector, "http://"): ["collector:4318", "grpc://collector:4317", " "],
     (checks.state_url, "sqlite:///FILE"): ["", "gateway.db", "sqlite:///", "sqlite://g", "mysql://h"],
     (checks.redis_url, "must be redis://"): [
         "redis://",
@@ -62,14 +66,18 @@ REFUSED: dict[tuple[Check, str], list[object]] = {
         *("", "h", "ftp://h", "http://", "http://u:p@h", "http://h?a", "http://h#a", "http://h /", "HTTP//h"),
         *("http://:80", "http://h:port", "http://h:65536", "http://h:0", "http://[::1", "http://[x]", "http://h\n"),
     ],
-    (checks.jwks_url, "must be an https:// URL"): [
+    (checks.secure_url, "must be an https:// URL"): [
         *("", "h/k", "ftp://h/k", "https://", "https://u:p@h/k", "https://h/k#a", "https://h/ k", "https://h:0/k"),
         *("file:///etc/keys", "https://h/k\n"),
     ],
-    (checks.jwks_url, "unless it is on this machine"): [
+    (checks.secure_url, "unless it is on this machine"): [
         *("http://h/k", "http://10.0.0.1/k", "http://localhost.example.com/k", "http://127.0.0.1.example.com/k"),
         *("http://[::2]/k", "http://0.0.0.0/k", "http://2130706433/k"),
     ],
+    (checks.redirect_url, "and then /admin/ui/login/oidc"): [
+        *("https://h/", "https://h/admin/ui/login/oidc/", "https://h/?/admin/ui/login/oidc"),
+    ],
+    (checks.scope, "must be one scope"): ["", "a b", 'a"', "a\\", "ü"],
     (checks.network, "must be an address or a network"): ["", "10.0.0.1/8", "h", "10.0.0.0/33", "10.0.0", "*"],
     (checks.leeway, "at most 5m"): [300.1, 1e9],
     (checks.proxy_url, "must be the http:// or https:// URL of a proxy"): [

@@ -10,13 +10,25 @@ import pytest
 from gateway.allowances import Rates
 from gateway.claims import ClaimNames, Issuer
 from gateway.config import Config, ConfigError
+from gateway.id_tokens import OpenIdClient
 from gateway.loading import load
 
 REST = """
 teams: {search: {}}
 models: {m: {targets: [{provider: static, path: wordllama}]}}
 """
+CONSOLE = (
+    "{issuer: https://i/, client_id: c, authorization_url: https://i/a, token_url: https://i/t, jwks_url: https://i/k, "
+    "redirect_url: https://g/admin/ui/login/oidc, values: [admins]}"
+)
 LEAST = "issuer: https://i/, audience: a, jwks_url: https://i/k"
+
+
+def with_console(change: str) -> str:
+    """A key that is there already is replaced."""
+    key = change.partition(":")[0]
+    rest = re.sub(rf"\b{key}: (\[.*?\]|[^,}}]*),? ?", "", CONSOLE)
+    return f"{{admin_key: 0123456789abcdef, console: {{{change}, {rest[1:]}}}"
 
 
 def loaded(folder: pathlib.Path, access: str, **environ: str) -> Config:
@@ -99,6 +111,19 @@ def test_default_models(tmp_path: pathlib.Path, models: str, expected: tuple[str
         ("{jwt: [{issuer: i, audience: 1, jwks_url: https://i/k}]}", "auth.jwt[0].audience: must be a string"),
         ("{jwt: [{issuer: '', audience: a, jwks_url: https://i/k}]}", "auth.jwt[0].issuer: must have at least 1"),
         ("{jwt: [{issuer: i, audience: a, jwks_url: http://i/k}]}", "auth.jwt[0].jwks_url: must be https://"),
+        (f"{{console: {CONSOLE}}}", "auth.admin_key: `auth.console` needs it too, of at least 16 characters"),
+        (f"{{admin_key: short, console: {CONSOLE}}}", "auth.admin_key: `auth.console` needs it too"),
+        (with_console("scopes: [email]"), "auth.console.scopes: must hold `openid`"),
+        (with_console("scopes: ['openid email']"), "auth.console.scopes[0]: must be one scope"),
+        (with_console("values: []"), "auth.console.values: must hold at least 1"),
+        (with_console("algorithms: [HS256]"), "auth.console.algorithms[0]: must be 'RS256', 'RS384'"),
+        (with_console("token_url: http://i/t"), "auth.console.token_url: must be https://"),
+        (
+            with_console("redirect_url: https://g/admin"),
+            "auth.console.redirect_url: must be the address of this gateway",
+        ),
+        (with_console("client_secret_file: missing"), "auth.console.client_secret_file: cannot be read"),
+        (with_console("client_secret_file: empty"), "auth.console.client_secret_file: is empty"),
         ("{signing_key_file: missing}", "auth.signing_key_file: cannot be read: No such file or directory"),
         ("{signing_key_file: short}", "auth.signing_key_file: holds 31 bytes, and 32 are needed"),
     ],
@@ -106,9 +131,32 @@ def test_default_models(tmp_path: pathlib.Path, models: str, expected: tuple[str
 def test_problem(tmp_path: pathlib.Path, access: str, problem: str) -> None:
     """What cannot be meant is told at its place."""
     (tmp_path / "short").write_bytes(b"x" * 31)
+    (tmp_path / "empty").write_bytes(b"\n")
     [told] = problems(tmp_path, access)
 
     assert told.startswith(problem)
+
+
+def test_operators(tmp_path: pathlib.Path) -> None:
+    """The console's provider arrives with its defaults; its secret does not show."""
+    (tmp_path / "client").write_text(" a secret\n")
+    config = loaded(tmp_path, with_console("client_secret_file: client"), HTTPS_PROXY="http://proxy:3128")
+
+    assert config.operators == OpenIdClient(
+        issuer=Issuer("https://i/", frozenset({"c"}), "https://i/k", proxy="http://proxy:3128"),
+        client_id="c",
+        client_secret="a secret",
+        authorization_url="https://i/a",
+        token_url="https://i/t",
+        redirect_url="https://g/admin/ui/login/oidc",
+        scopes=("openid",),
+        claim="groups",
+        values=frozenset({"admins"}),
+        label="single sign-on",
+        token_proxy="http://proxy:3128",
+    )
+    assert "a secret" not in repr(config)
+    assert config.issuers == ()
 
 
 @pytest.mark.parametrize("secret", [b"x" * 32, bytes(range(256)), b"\n" * 40])

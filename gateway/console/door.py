@@ -11,7 +11,7 @@ import secrets
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,7 +23,8 @@ from gateway.errors import GatewayError, InvalidRequest
 
 MOST_FIELDS: Final = 100
 FORM: Final = "application/x-www-form-urlencoded"
-_NAME: Final = "gateway-console"
+SESSION: Final = "gateway-console"
+"""The session's cookie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,10 @@ class Door:
         return guarded
 
 
-def cookie_name(request: Request) -> str:
+def cookie_name(request: Request, name: str = SESSION) -> str:
     """Over https with the prefix that keeps other hosts of the domain, and plain http, from setting it:
     https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes"""
-    return f"__Host-{_NAME}" if is_secure(request) else _NAME
+    return f"__Host-{name}" if is_secure(request) else name
 
 
 def is_secure(request: Request) -> bool:
@@ -97,16 +98,23 @@ def is_secure(request: Request) -> bool:
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower())
 
 
-def set_cookie(request: Request, response: Response, value: str) -> None:
+def set_cookie(
+    request: Request,
+    response: Response,
+    value: str,
+    name: str = SESSION,
+    seconds: int = int(LONGEST_SECONDS),
+    same_site: Literal["strict", "lax"] = "strict",
+) -> None:
     """An empty value takes it back."""
     response.set_cookie(
-        cookie_name(request),
+        cookie_name(request, name),
         value,
-        max_age=int(LONGEST_SECONDS) if value else 0,
+        max_age=seconds if value else 0,
         path="/",  # which the prefix asks for
         secure=is_secure(request),
         httponly=True,
-        samesite="strict",
+        samesite=same_site,
     )
 
 

@@ -27,9 +27,11 @@ class Login:
     pages: Pages
     sessions: Sessions
     guard: AdminGuard
+    provider: str | None = None
+    """What the page calls the identity provider that people may log in with."""
 
     async def show(self, request: Request) -> Response:
-        return self._page(request.query_params.get("next", ""))
+        return self.page(request.query_params.get("next", ""))
 
     async def log_in(self, request: Request) -> Response:
         door.check_origin(request)
@@ -38,20 +40,27 @@ class Login:
         try:
             self.guard.check(form.get("key") or None, origin.source(request))
         except Unauthenticated:
-            return self._page(after, "This is not the admin key.", 401)
+            return self.page(after, "This is not the admin key.", 401)
         except RateLimited as error:
-            wait = error.headers["retry-after"]
-            refused = self._page(after, f"Too many failed attempts came from this address: wait {wait} seconds.", 429)
-            refused.headers["retry-after"] = wait
-            return refused
-        return await self.begin(request, OPERATOR, after)
+            return self.wait(after, error.headers["retry-after"])
+        response = door.see(self.after(after))
+        await self.admit(request, response, OPERATOR)
+        return response
 
-    async def begin(self, request: Request, who: str, after: str) -> Response:
+    async def admit(self, request: Request, response: Response, who: str) -> None:
         """A new session for somebody who has shown who it is."""
         session = await self.sessions.begin(who)
-        response = door.see(after if _NEXT.fullmatch(after) else "overview")
         door.set_cookie(request, response, await self.sessions.written(session))
-        return response
+
+    @staticmethod
+    def after(wanted: str) -> str:
+        """The page to go on with: the one that was wanted, if it is one of the console."""
+        return wanted if _NEXT.fullmatch(wanted) else "overview"
+
+    def wait(self, after: str, seconds: str) -> Response:
+        refused = self.page(after, f"Too many failed attempts came from this address: wait {seconds} seconds.", 429)
+        refused.headers["retry-after"] = seconds
+        return refused
 
     async def log_out(self, visit: Visit) -> Response:
         await self.sessions.end(visit.session)
@@ -59,5 +68,5 @@ class Login:
         door.set_cookie(visit.request, response, "")
         return response
 
-    def _page(self, after: str, message: str | None = None, status: int = 200) -> Response:
-        return self.pages.html("login.html", None, status, message=message, after=after)
+    def page(self, after: str, message: str | None = None, status: int = 200) -> Response:
+        return self.pages.html("login.html", None, status, message=message, after=after, provider=self.provider)

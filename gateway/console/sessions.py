@@ -46,7 +46,7 @@ class Sessions:
         self._secret = secret
         self._admin_key = hashlib.sha256(admin_key.encode()).digest()
         self._clock = clock
-        self._seal: Seal | None = None
+        self._seals: dict[str, Seal] = {}
 
     async def begin(self, who: str) -> Session:
         now = self._clock()
@@ -54,7 +54,7 @@ class Sessions:
 
     async def find(self, cookie: str) -> Session | None:
         """The session of a cookie, as long as it lasts."""
-        claims = (await self._sealer()).claims(cookie)
+        claims = (await self.seal(PURPOSE)).claims(cookie)
         try:
             session = None if claims is None else Session(**claims)
         except TypeError:  # of another version of the gateway
@@ -68,7 +68,7 @@ class Sessions:
     async def written(self, session: Session) -> str:
         """As a cookie, which is idle from now on."""
         seen = dataclasses.replace(session, seen=self._clock())
-        return (await self._sealer()).sealed(dataclasses.asdict(seen))
+        return (await self.seal(PURPOSE)).sealed(dataclasses.asdict(seen))
 
     def is_stale(self, session: Session) -> bool:
         return self._clock() - session.seen > RENEW_SECONDS
@@ -78,11 +78,12 @@ class Sessions:
         left = max(1.0, session.began + LONGEST_SECONDS - self._clock())
         await self._store.put_value(_ENDED, session.id, b"", left)
 
-    async def _sealer(self) -> Seal:
-        if self._seal is None:
+    async def seal(self, purpose: str) -> Seal:
+        """The same one in every process."""
+        if purpose not in self._seals:
             secret = self._secret or await self._shared()
-            self._seal = Seal(secret + self._admin_key, PURPOSE)
-        return self._seal
+            self._seals[purpose] = Seal(secret + self._admin_key, purpose)
+        return self._seals[purpose]
 
     async def _shared(self) -> bytes:
         await self._store.put_value(_FAMILY, _SECRET, secrets.token_bytes(SECRET_BYTES), only_if_absent=True)

@@ -13,9 +13,11 @@ from starlette.responses import RedirectResponse, Response
 
 import gateway as package
 from gateway.authentication import AdminGuard
+from gateway.code_flow import CodeFlow
 from gateway.config import Config
 from gateway.console.configuration import ConfigurationPage
 from gateway.console.door import Door, Endpoint, Page
+from gateway.console.federated import FederatedLogin
 from gateway.console.keys import KeysPage
 from gateway.console.login import Login
 from gateway.console.overview import OverviewPage
@@ -25,6 +27,7 @@ from gateway.console.sessions import Sessions
 from gateway.console.targets import TargetsPage
 from gateway.console.usage import UsagePage
 from gateway.errors import NotFound
+from gateway.failures import Failures
 from gateway.reload import Reload
 from gateway.replicas import Replicas
 from gateway.service import Gateway
@@ -44,6 +47,8 @@ class Console:
         self,
         config: Config,
         guard: AdminGuard,
+        failures: Failures,
+        code_flow: CodeFlow | None,
         store: Store,
         gateway: Gateway,
         replicas: Replicas,
@@ -54,7 +59,8 @@ class Console:
         pages = Pages(package.__version__, hashlib.sha256(b"".join(FILES.values())).hexdigest()[:12])
         sessions = Sessions(store, config.signing_key, config.admin_key or "", time.time)
         self._door = Door(sessions, pages)
-        self._login = Login(pages, sessions, guard)
+        self._login = Login(pages, sessions, guard, code_flow.client.label if code_flow else None)
+        self._federated = FederatedLogin(self._login, code_flow, store, failures) if code_flow else None
         self._overview = OverviewPage(pages, traffic, replicas, config.cache is not None, config.warnings)
         self._targets = TargetsPage(pages, config.models, replicas, spaces)
         self._keys = KeysPage(pages, store, config)
@@ -69,6 +75,9 @@ class Console:
         yield "GET", f"{ROOT}/static/{{file}}", self._door.open(_static)
         yield "GET", f"{ROOT}/login", self._door.open(self._login.show)
         yield "POST", f"{ROOT}/login", self._door.open(self._login.log_in)
+        if self._federated is not None:
+            yield "GET", f"{ROOT}/login/oidc/start", self._door.open(self._federated.start)
+            yield "GET", f"{ROOT}/login/oidc", self._door.open(self._federated.finish)
         for method, path, page in self.behind_login():
             yield method, f"{ROOT}/{path}", self._door.behind(page)
         yield "GET", f"{ROOT}/{{rest:path}}", self._door.behind(_nothing)
