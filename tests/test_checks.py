@@ -31,6 +31,7 @@ ACCEPTED: dict[Check, list[object]] = {
         *("http://localhost:8080/k", "http://127.255.0.1/k"),
     ],
     checks.redirect_url: ["https://h/admin/ui/login/oidc", "http://localhost:1/g/admin/ui/login/oidc"],
+    checks.collector: ["", "http://collector:4318", "https://traces.example.com/v1"],
     checks.scope: ["openid", "https://graph.microsoft.com/.default"],
     checks.network: ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1", "0.0.0.0/0"],
     checks.leeway: [0.001, 30.0, 300.0],
@@ -46,6 +47,7 @@ REFUSED: dict[tuple[Check, str], list[object]] = {
     (checks.prompt, "`{text}` exactly once"): ["", "query:", "{text}{text}", "{ text }"],
     (checks.sha256, "64 lower-case hex digits"): ["", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n"],
     (checks.moment, "like 2027-01-31"): [20270131, 1.5, True, "20270131", "2027", "soon", ""],
+    (checks.collector, "http://"): ["collector:4318", "grpc://collector:4317", " "],
     (checks.state_url, "sqlite:///FILE"): ["", "gateway.db", "sqlite:///", "sqlite://g", "mysql://h"],
     (checks.redis_url, "must be redis://"): [
         "redis://",

@@ -181,7 +181,7 @@ OF_KEYS = "`models`, `team`, `limits`, `model_limits`, `budget`, `priority`, `ca
 @pytest.mark.parametrize(
     ("value", "place", "known"),
     [
-        ({"quux": {}}, "quux", "`server`, `state`, `auth`, `teams`, `cache`, `models`"),
+        ({"quux": {}}, "quux", "`server`, `state`, `cache`, `auth`, `tracing`, `teams`, `models`"),
         ({"state": {"redis": 1}}, "state.redis", STATE),
         ({"state": {"redis:x": 1}}, "state.redis:x", STATE),
         ({"auth": {"keys": [KEY | {"date": 1}]}}, "auth.keys[0].date", OF_KEYS),
