@@ -141,7 +141,7 @@ def main() -> int:
         vector = embed(key, "The cat sat on the mat")
         check(f"OpenAI's client gets a vector of {len(vector)} numbers through the balancer", len(vector) == 256)
         check("200 calls are answered", many(key, 200) == (200, 0, 0))
-        served = [replica for replica in containers("gateway") if '"event": "request"' in docker("logs", replica)]
+        served = [replica for replica in containers("gateway") if '"event":"request"' in docker("logs", replica)]
         check(f"all {REPLICAS} replicas took part", len(served) == REPLICAS)
         check("/admin and /metrics are not reached from outside", {status("/admin/keys"), status("/metrics")} == {404})
 
