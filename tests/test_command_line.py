@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import shlex
 import subprocess
 import sys
 
@@ -260,7 +261,7 @@ def test_completion_script(shell: str) -> None:
 def test_completion_in_bash(folder: pathlib.Path) -> None:
     """Bash takes the script, and completes with it."""
     (folder / "gateway.yaml").write_text(GOOD)
-    (folder / "gateway").write_text(f'#!/bin/sh\nexec {" ".join(PYTHON)} -m gateway "$@"\n')
+    (folder / "gateway").write_text(f'#!/bin/sh\nexec {shlex.join(PYTHON)} -m gateway "$@"\n')
     (folder / "gateway").chmod(0o755)
     script = call("completion", "bash").stdout
     lines = 'COMP_WORDS=(gateway embed sm); COMP_CWORD=2; _gateway_completion ./gateway; echo "${COMPREPLY[@]}"'

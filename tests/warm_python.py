@@ -20,8 +20,10 @@ from typing import Final, Self
 ROOT: Final = pathlib.Path(__file__).parents[1]
 LARGEST: Final = 2**20
 
-# What stands in for a program: it hands its arguments and streams to the warm one, and ends as that ends.
-STAND_IN: Final = """#!{python} -IS
+# What stands in for a program: it hands its arguments and streams to the warm one, and ends as that ends. Its second
+# line is a command to the shell, which takes a path with a blank, and a string to Python.
+STAND_IN: Final = """#!/bin/sh
+"exec" "{python}" "-IS" "$0" "$@"
 import json, os, socket, sys
 door = socket.socket(socket.AF_UNIX)
 door.connect({address!r})
