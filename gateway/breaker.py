@@ -85,7 +85,6 @@ class Breaker:
         if self._trial:
             self._trial, self._until, self._openings = False, None, 0
             self._buckets.clear()
-            self._last.clear()
         self.consecutive = 0
         self._count(now, failed=False)
 

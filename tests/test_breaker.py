@@ -178,6 +178,13 @@ def test_dies() -> None:
     assert (wells, made.state(NOW)) == ([True] * 11 + [False], "open")
 
 
+def test_remembered_after_a_good_trial() -> None:
+    """That a target fails now and then is not forgotten with a trial that went well."""
+    made = succeed(half_failing(20), now=NOW + FIRST_OPEN)
+
+    assert fail(made, 5, now=NOW + FIRST_OPEN).partly_well
+
+
 def test_last_resort_changes_no_state() -> None:
     """Successes do not close it: that is the trial's to do, which is not disturbed by a failure either."""
     made = half_failing(20)
