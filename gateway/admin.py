@@ -11,7 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, changes, key_wishes, keys, origin, reports
+from gateway import bodies, changes, key_lookup, key_wishes, keys, origin, reports
 from gateway.answers import envelope
 from gateway.auth import KeyRecord, bearer
 from gateway.authentication import AdminGuard
@@ -145,20 +145,10 @@ class Admin:
         self.guard.check(bearer(request.headers.get("authorization"), None), origin.source(request))
 
     async def _find(self, request: Request) -> KeyRecord:
-        key_id = request.path_params["key_id"]
-        for record in self.running.keys:
-            if record.id == key_id:
-                return record
-        try:
-            return await keys.find(self.store, key_id)
-        except KeyUnknown as error:
-            raise NotFound(str(error)) from None
+        return await key_lookup.find(self.running.keys, self.store, request.path_params["key_id"])
 
     async def _changeable(self, request: Request) -> KeyRecord:
-        record = await self._find(request)
-        if record in self.running.keys:
-            raise InvalidRequest("This key stands in the routing file, and is changed there.")
-        return record
+        return await key_lookup.changeable(self.running.keys, self.store, request.path_params["key_id"])
 
 
 def _refused(error: KeyRefused) -> InvalidRequest | NotFound:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from gateway import planning, sharing
+from gateway import packing, sharing
 from gateway.away import away
 from gateway.delivery import Answer
-from gateway.planning import Weight
+from gateway.packing import Weight
 from gateway.sharing import Ask, Rider, Small
 from providers.base import EmbedCall, Fault, FaultKind, Limits
 
@@ -136,11 +136,11 @@ class Coalescer:
     def _weight(self, small: Small) -> Weight:
         """The body's frame is in that of each, which is a little more than it will be."""
         call = small.call
-        frame = planning.BARE
+        frame = packing.BARE
         if self._limits.request_bytes is not None:
-            frame = planning.frame(call.model, self._extra_body, call.extra, call.user)
+            frame = packing.frame(call.model, self._extra_body, call.extra, call.user)
         sizes = small.sizes if self._counts_alike else None
-        return planning.weigh(call.inputs, sizes, self._limits, frame)
+        return packing.weigh(call.inputs, sizes, self._limits, frame)
 
     def _set_timer(self, line: _Line, batch: _Batch, when: float) -> None:
         if batch.timer is not None and batch.timer.when() <= when:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from gateway import halving, hedging, planning
+from gateway import halving, hedging, packing
 from gateway.calls import Calls
 from gateway.delivery import Answer, Delivery, Job
 from gateway.hedging import Hedge
@@ -116,14 +116,14 @@ class Dispatcher:
 
 def _pack(job: Job, target: Target, wanted: Sequence[int]) -> list[list[int]]:
     plan, limits = job.plan, target.limits
-    return planning.pack(
+    return packing.pack(
         plan.inputs,
         plan.sizes if target.counts_alike else None,
         wanted,
         limits,
-        planning.frame(target.model, target.extra_body, job.extra, job.user)
+        packing.frame(target.model, target.extra_body, job.extra, job.user)
         if limits.request_bytes is not None
-        else planning.BARE,
+        else packing.BARE,
     )
 
 

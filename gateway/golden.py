@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from gateway import admission, contract, planning
+from gateway import admission, contract, packing
 from gateway.canary import GOLDEN
 from gateway.errors import GatewayError
 from gateway.routing import Route, Target
@@ -58,7 +58,7 @@ async def ask(route: Route, target: Target, counter: Counter, texts: Sequence[st
     deadline = asyncio.get_running_loop().time() + min(target.timeout or SECONDS, SECONDS)
     vectors: list[bytes] = []
     tokens: int | None = 0
-    for batch in planning.pack(inputs, sizes, range(len(inputs)), target.limits):
+    for batch in packing.pack(inputs, sizes, range(len(inputs)), target.limits):
         answer = await _call(route, target, [inputs[position] for position in batch], deadline)
         if isinstance(answer, Fault):
             return answer

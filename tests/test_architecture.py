@@ -26,6 +26,7 @@ GATEWAY_ORDER = [
         "logs",
         "cache_control",
         "flights",
+        "packing",
         "planning",
         "breaker",
         "extra_load",
@@ -86,7 +87,7 @@ GATEWAY_ORDER = [
     {"usage", "engines", "token_sources", "ledger", "key_wishes", "state_watch", "known_keys", "key_sets", "replicas"},
     {"cache"},
     {"keys", "books", "space_report", "supply", "shelf"},
-    {"service", "reports", "minting", "oidc"},
+    {"service", "reports", "minting", "oidc", "key_lookup"},
     {"authentication", "canaries", "bulk", "code_flow"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
     {"trace_frame", "endpoints", "admin", "target_admin", "telemetry", "openapi_schemas", "traffic"},
@@ -116,6 +117,7 @@ GATEWAY_ORDER = [
     {"house"},
     {"build", "lifespan"},
     {"rehearsal"},
+    {"signals"},
     {"running", "welcome", "serving"},
     {"commands", "commands.output", "commands.granting"},
     {"commands.common"},
@@ -210,7 +212,7 @@ PURE = {
     f"gateway.{room}"
     for room in (
         *("errors", "inputs", "wire", "answers", "dimensions", "cutting"),
-        *("routing", "planning", "contract", "policy", "lanes"),
+        *("routing", "packing", "planning", "contract", "policy", "lanes"),
         *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
         *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),

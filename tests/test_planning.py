@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import planning
-from gateway.planning import Frame, Plan, pack, plan
+from gateway import packing
+from gateway.packing import Frame, pack
+from gateway.planning import Plan, plan
 from providers import PROVIDERS, codec
 from providers.base import EmbedCall, Endpoint, Input, Limits, Provider
 
@@ -147,7 +148,7 @@ def test_bodies(name: str, words: str) -> None:
     role = max(provider.roles, key=len, default=None)
     call = EmbedCall(f"m/{words}", texts, 1024, role, words, {"one": words})
     place = Endpoint("https://h", "key", None, "r", "p", extra_body={"two": {"three": words}}, base64=True)
-    frame = planning.frame(call.model, place.extra_body, call.extra, call.user)
+    frame = packing.frame(call.model, place.extra_body, call.extra, call.user)
 
     assert len(provider.build_request(call, place).body) <= frame.once + sum(_written(t) + frame.each for t in texts)
 

@@ -9,15 +9,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway import key_wishes, keys
+from gateway import key_lookup, key_wishes, keys
 from gateway.auth import KeyRecord
 from gateway.config import Config
 from gateway.console import door, key_forms, sums
 from gateway.console.door import Visit
 from gateway.console.rendering import Pages
-from gateway.errors import InvalidRequest, NotFound
 from gateway.key_wishes import KeyRefused
-from gateway.keys import KeyUnknown
 from gateway.reports import key_object
 from gateway.store import Store, UsageQuery
 
@@ -107,17 +105,7 @@ class KeysPage:
         )
 
     async def _find(self, visit: Visit) -> KeyRecord:
-        key_id = visit.request.path_params["key_id"]
-        for record in self.running.keys:
-            if record.id == key_id:
-                return record
-        try:
-            return await keys.find(self.store, key_id)
-        except KeyUnknown as error:
-            raise NotFound(str(error)) from None
+        return await key_lookup.find(self.running.keys, self.store, visit.request.path_params["key_id"])
 
     async def _changeable(self, visit: Visit) -> KeyRecord:
-        record = await self._find(visit)
-        if record in self.running.keys:
-            raise InvalidRequest("This key stands in the routing file, and is changed there.")
-        return record
+        return await key_lookup.changeable(self.running.keys, self.store, visit.request.path_params["key_id"])
