@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway import contract, tracing
-from gateway.coalescing import SMALL, Way
+from gateway.coalescing import SMALL, Coalescer, Way
 from gateway.delivery import Answer, Job
 from gateway.metrics import Metrics
 from gateway.retry import Retry
@@ -58,10 +58,11 @@ class Calls:
                 health.retries.earn()
                 health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
             sent, until = sent + 1, self._try_until(target, deadline, others)
-            if target.coalescer is None or len(batch) > SMALL or spoilt:
+            coalescer = target.coalescer
+            if coalescer is None or len(batch) > SMALL or spoilt:
                 outcome = await self._try(job, target, call, until, others)
             else:
-                outcome = await self._among_others(job, target, batch, call, until, others)
+                outcome = await self._among_others(coalescer, job, target, batch, call, until, others)
                 # Whatever broke the target may have been a neighbour's: it is not asked in company again.
                 spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
             return self._with_hint(outcome, target)
@@ -102,7 +103,14 @@ class Calls:
         return outcome
 
     async def _among_others(
-        self, job: Job, target: Target, batch: Sequence[int], call: EmbedCall, until: float, others: int
+        self,
+        coalescer: Coalescer,
+        job: Job,
+        target: Target,
+        batch: Sequence[int],
+        call: EmbedCall,
+        until: float,
+        others: int,
     ) -> Answer | Fault:
         """In one upstream call with what others have to send at the same moment, if there is any."""
 
@@ -113,7 +121,6 @@ class Calls:
             load = target.backend.load
             return load.running >= load.slots
 
-        assert target.coalescer is not None  # noqa: S101 (who asks has looked)
         small = Small(
             call=call,
             sizes=[job.plan.sizes[position] for position in batch],
@@ -123,7 +130,7 @@ class Calls:
             wanted=(job.dimensions, job.kept),
         )
         way = Way(ask, is_full, lambda: target.health.retries.take(self.clock()))
-        outcome = await target.coalescer.send(small, way)
+        outcome = await coalescer.send(small, way)
         if isinstance(outcome, Answer) and outcome.shared:
             self.metrics.coalesced(job.alias, target.name)
         return outcome

@@ -31,7 +31,7 @@ def carried(made: Made, former: Made) -> list[Route]:
 
 def _carried(config: TargetConfig, target: Target, former_config: TargetConfig, former: Target) -> Target:
     """Weight, priority and timeout say when a target is asked, and not what it is."""
-    said = {"weight": config.weight, "priority": config.priority, "timeout": config.timeout}
-    if replace(former_config, **said) != config:  # type: ignore[arg-type]  # a mapping of several types
+    as_said = replace(former_config, weight=config.weight, priority=config.priority, timeout=config.timeout)
+    if as_said != config:
         return target
     return replace(target, backend=former.backend, told=former.told, health=former.health)

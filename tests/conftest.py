@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import hypothesis
 import pytest
 
+from gateway.upstream import Upstream
 from tests.fakes.openai_upstream import FakeOpenAI
 from tests.gateway_process import GatewayProcess
 
@@ -53,6 +54,19 @@ MODELS = string.Template(
       targets: [{{provider: static, path: wordllama}}]
     """
 )
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    made = Upstream()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI(tls=True) as fake:
+        yield fake
 
 
 @pytest.fixture(scope="session")

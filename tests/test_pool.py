@@ -7,7 +7,7 @@ import os
 import pathlib
 import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -33,19 +33,6 @@ from tests.fakes.scripted_server import OK, ScriptedServer, says
 DIRECT = Via()
 FOREVER = 10.0
 SOON = 0.2
-
-
-@pytest.fixture(name="upstream")
-async def _upstream() -> AsyncIterator[Upstream]:
-    upstream = Upstream()
-    yield upstream
-    await upstream.close()
-
-
-@pytest.fixture(name="secure", scope="module")
-def _secure() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(tls=True) as fake:
-        yield fake
 
 
 async def send(

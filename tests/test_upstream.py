@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -24,19 +24,6 @@ SOON = 0.2
 MOST = 2**20
 DIRECT = Via()
 ASKED = {"model": "text-embedding-3-small", "input": ["a"], "dimensions": 2}
-
-
-@pytest.fixture(name="upstream")
-async def _upstream() -> AsyncIterator[Upstream]:
-    upstream = Upstream()
-    yield upstream
-    await upstream.close()
-
-
-@pytest.fixture(name="secure", scope="module")
-def _secure() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(tls=True) as fake:
-        yield fake
 
 
 def request_to(fake: FakeOpenAI, **headers: str) -> Request:

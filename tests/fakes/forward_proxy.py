@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from anyio.from_thread import start_blocking_portal
 
+from tests.fakes.conversing import conversing
 from tests.fakes.serving import Closing
 
 
@@ -55,7 +56,6 @@ class ForwardProxy(Closing):
         self.heads: list[bytes] = []
         """The whole head of each request."""
         self.url = ""
-        self._open: set[asyncio.Task[None]] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -72,20 +72,8 @@ class ForwardProxy(Closing):
         if self._certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(self._certificate)
-        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
-        try:
-            yield listener.sockets[0].getsockname()[1]
-        finally:
-            listener.close()
-            for task in self._open:
-                task.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
-            await listener.wait_closed()
-
-    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        async with conversing(self._converse, tls) as port:
+            yield port
 
     async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:

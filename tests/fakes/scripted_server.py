@@ -7,6 +7,8 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from tests.fakes.conversing import conversing
+
 Script = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -39,25 +41,12 @@ class ScriptedServer:
         self.accepted = 0
         self.requests = 0
         self._scripts = scripts
-        self._open: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[ScriptedServer]:
-        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
-        try:
+        async with conversing(self._converse) as port:
+            self.url = f"http://127.0.0.1:{port}/"
             yield self
-        finally:
-            listener.close()
-            for task in self._open:
-                task.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
-            await listener.wait_closed()
-
-    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
 
     async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
         script = self._scripts[min(self.accepted, len(self._scripts) - 1)]
