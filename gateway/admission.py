@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, cast
 
 from gateway import parts, token_ids, tokens
@@ -19,12 +19,13 @@ from gateway.sizes import Sizes, check_ids_sum, perhaps_too_long, too_long
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
 from providers.base import Input, InputType, TokenIds
+from providers.values import frozen
 
 INLINE_IDS: Final = 50_000
 """Token ids; more are read in a thread, which takes longer than a millisecond for each 10,000."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admitted:
     """The inputs as every target of the route gets them; those that were cut stand there as their parts.
 
@@ -40,7 +41,7 @@ class Admitted:
     overhead: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rules:
     """What holds for the inputs of one request: over so many tokens one is refused, or cut, if a count may say so."""
 

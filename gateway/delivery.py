@@ -11,12 +11,13 @@ from gateway.allowances import Priority
 from gateway.planning import Plan
 from gateway.policy import TABLE, Attempt
 from providers.base import Fault, InputType
+from providers.values import frozen
 
 Counts = Callable[[], Awaitable[Sequence[int]]]
 """The tokens of a job's inputs, counted here."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What has to be embedded, alike for every target.
 
@@ -52,7 +53,7 @@ class Job:
         return [every[place] for place in places]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """Right vectors of one batch, the tokens that the upstream billed for them if it says so, and who made them."""
 

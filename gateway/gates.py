@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from gateway.allowances import NANOS, Budget, Rates, Team
 from gateway.auth import Caller, fits
 from gateway.errors import GatewayError
 from gateway.routing import Route
+from providers.values import frozen
 
 Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
 MINUTE: Final = 60.0
@@ -22,7 +22,7 @@ TOLERANCE: Final = 1e-6
 """Of a token: what rounding may lack after a caller has waited as long as it was told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gate:
     """One limit of one subject, and how much of it this request would take.
 
@@ -56,7 +56,7 @@ class Gate:
         return {"key": "this key", "team": "this key's team", "model": "this model"}.get(kind, "this key and model")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """A gate as the store found it: what is left after this request, and when it will be whole again.
 

@@ -15,6 +15,7 @@ from gateway.breaker import LAST_RESORT, Breaker
 from gateway.latency import SIZES, Latency, size_class
 from gateway.policy import TABLE
 from providers.base import Fault, FaultKind
+from providers.values import frozen
 
 State = Literal["closed", "open", "half-open", "cooling", "ejected", "drained"]
 
@@ -24,7 +25,7 @@ SLACK: Final = 0.01
 """Seconds by which a sleep may end early."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ticket:
     """One call that is under way."""
 

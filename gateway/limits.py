@@ -11,7 +11,7 @@ import itertools
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from gateway import gates
@@ -23,6 +23,7 @@ from gateway.gates import Gate, Standing
 from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store import LimitStore
+from providers.values import frozen
 
 LEASE_SECONDS: Final = 5.0
 """How long a reservation outlives the deadline of its request, should the process die and never settle it."""
@@ -31,7 +32,7 @@ WAITING: Final = 10_000
 """Most settlements that wait for a home to be back; of what is beyond them leases end, and estimates stay spent."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reservation:
     """What a request has taken, and from which home; `gates` is empty where no limit applies."""
 
@@ -54,7 +55,7 @@ class Reservation:
 NOTHING: Final = Reservation("", (), (), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Settlement:
     home: LimitStore
     reservation: str

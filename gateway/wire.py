@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/embeddings/create
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, get_args
 
 from gateway.allowances import Priority
@@ -15,6 +15,7 @@ from gateway.errors import InvalidRequest, SpaceMismatch
 from gateway.inputs import kind, parse_input, quoted
 from providers import codec
 from providers.base import Input, InputType
+from providers.values import frozen
 
 EncodingFormat = Literal["float", "base64"]
 
@@ -28,7 +29,7 @@ OWN_FIELDS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmbeddingsRequest:
     """What a client asks for. `inputs` are all texts or all token ids, at least one, none of them empty."""
 

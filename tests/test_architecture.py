@@ -130,6 +130,7 @@ GATEWAY_ORDER = [
     {"__main__"},
 ]
 PROVIDERS_ORDER = [
+    {"values"},
     {"codec", "base"},
     {"engine"},
     {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
