@@ -104,7 +104,8 @@ class Supply:
         delivery.shared |= brought.shared
         delivery.targets += [name for name in brought.targets if name not in delivery.targets]
         delivery.attempts += brought.attempts
-        delivery.charged.update({places[position]: times for position, times in brought.charged.items()})
+        for position, times in brought.charged.items():
+            delivery.charge([places[position]], times)
         return brought.complete is not None
 
     async def _fly(self, want: Want) -> Landed:

@@ -12,8 +12,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from gateway import gates as rules
 from gateway.auth import KeyRecord
-from gateway.gates import Gate, Standing, standing
+from gateway.gates import Gate, Standing
 from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, unavailable
 from gateway.store.redis_link import RedisLink, Script
 
@@ -87,25 +88,37 @@ class RedisStore:
 
     # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
-        words = self._words(reservation, lease, gates, [int(gate.shadow) for gate in gates])
+    @property
+    def at_once(self) -> None:
+        """Redis is always waited for."""
+
+    async def reserve(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]:
+        words = self._words(reservation, lease, gates, amounts, [int(gate.shadow) for gate in gates])
         now, *found = await self._link.script(_RESERVE, _names(gates), words)
-        fits = [fitted == 1 for fitted in found[1::2]]
+        at, fits = float(now), [fitted == 1 for fitted in found[1::2]]
         refused = any(not fitted and not gate.shadow for gate, fitted in zip(gates, fits, strict=True))
         return [
-            standing(gate, float(left), fitted, fitted and not refused, float(now))
-            for gate, left, fitted in zip(gates, found[::2], fits, strict=True)
+            Standing(float(left) - (0 if refused else amount))
+            if fitted
+            else Standing(float(left), rules.wait(gate, amount, float(left), at))
+            for gate, amount, left, fitted in zip(gates, amounts, found[::2], fits, strict=True)
         ]
 
-    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
-        await self._link.script(_SETTLE, _names(gates), self._words(reservation, 0.0, gates, spent))
+    async def settle(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None:
+        await self._link.script(_SETTLE, _names(gates), self._words(reservation, 0.0, gates, amounts, spent))
 
-    def _words(self, reservation: str, lease: float, gates: Sequence[Gate], own: Sequence[int]) -> list[str | float]:
+    def _words(
+        self, reservation: str, lease: float, gates: Sequence[Gate], amounts: Sequence[int], own: Sequence[int]
+    ) -> list[str | float]:
         """What `lua/gates.lua` says."""
         words: list[str | float] = [self._time(), reservation, lease]
-        for gate, word in zip(gates, own, strict=True):
+        for gate, amount, word in zip(gates, amounts, own, strict=True):
             kind = "bucket" if gate.refills else "concurrent" if gate.kind == "concurrent" else "budget"
-            words += [kind, gate.limit, gate.amount, "" if gate.ends is None else gate.ends, word]
+            words += [kind, gate.limit, amount, "" if gate.ends is None else gate.ends, word]
         return words
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
