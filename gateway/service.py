@@ -69,7 +69,6 @@ class Gateway:
             if shelf.looks_up:
                 record.step("cache")
                 await shelf.look_up(length.upstream, route.alias)
-            record.step("limits")
             await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
             record.step("upstream")
