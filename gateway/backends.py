@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway import tracing
 from gateway.allowances import Priority
-from gateway.away import away
+from gateway.away import away, mine
 from gateway.credentials import Credentials
 from gateway.routing import Load
 from gateway.slots import Slots
@@ -54,8 +54,10 @@ class Remote:
 
     async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
-        with away():
-            asked = asyncio.get_running_loop().time()
+        asked, request = asyncio.get_running_loop().time(), mine()
+        if request is not None:
+            request.leave()
+        try:
             began = await self._slots.take(deadline, lane)
             if isinstance(began, Fault):
                 return began
@@ -63,6 +65,9 @@ class Remote:
                 sent, answer = await self._sent(call, deadline)
             finally:
                 self._slots.give_back(began, lane)
+        finally:
+            if request is not None:
+                request.back()
         if isinstance(answer, Fault):
             late = answer.kind is FaultKind.TIMEOUT and began - asked > deadline - began
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer

@@ -21,6 +21,7 @@ from providers import codec
 
 ACCESS: Final = logging.getLogger("gateway.access")
 GATEWAY: Final = logging.getLogger("gateway")
+_ROOT: Final = logging.getLogger()
 
 
 _REQUEST: Final[Mapping[str, Any]] = vars(logging.LogRecord(ACCESS.name, logging.INFO, "", 0, "request", None, None))
@@ -41,7 +42,8 @@ class _Request(logging.LogRecord):
 def access(fields: Mapping[str, Any]) -> None:
     """One request's line."""
     if ACCESS.isEnabledFor(logging.INFO):
-        ACCESS.handle(_Request(fields))
+        for handler in _ROOT.handlers:  # where such a line comes to, by two other loggers that have none
+            handler.handle(_Request(fields))
 
 
 class Lines(logging.StreamHandler[TextIO]):
