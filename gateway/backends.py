@@ -54,13 +54,16 @@ class Remote:
 
     async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
-        asked, request = asyncio.get_running_loop().time(), mine()
+        began, request = asyncio.get_running_loop().time(), mine()
+        waited = 0.0
         if request is not None:
             request.leave()
         try:
-            began = await self._slots.take(deadline, lane)
-            if isinstance(began, Fault):
-                return began
+            if not self._slots.take_at_once(lane, began):
+                taken = await self._slots.take(deadline, lane)
+                if isinstance(taken, Fault):
+                    return taken
+                began, waited = taken, taken - began
             try:
                 sent, answer = await self._sent(call, deadline)
             finally:
@@ -69,7 +72,7 @@ class Remote:
             if request is not None:
                 request.back()
         if isinstance(answer, Fault):
-            late = answer.kind is FaultKind.TIMEOUT and began - asked > deadline - began
+            late = answer.kind is FaultKind.TIMEOUT and waited > deadline - began
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
         return self._parsed(answer, sent)
 
