@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway import tracing
 from gateway.allowances import Priority
@@ -65,7 +66,12 @@ class Remote:
                     return taken
                 began, waited = taken, taken - began
             try:
-                sent, answer = await self._sent(call, deadline)
+                most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
+                sent = self._provider.build_request(call, self._endpoint)
+                if self._credentials is None:
+                    answer = await self._exchange(sent, deadline, most)
+                else:
+                    sent, answer = await self._authorized(self._credentials, sent, deadline, most)
             finally:
                 self._slots.give_back(began, lane)
         finally:
@@ -76,12 +82,13 @@ class Remote:
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
         return self._parsed(answer, sent)
 
-    async def _sent(self, call: EmbedCall, deadline: float) -> tuple[Request, Response | Fault]:
+    def _exchange(self, request: Request, deadline: float, most: int) -> Coroutine[Any, Any, Response | Fault]:
+        return self._upstream.send(tracing.passed_on(request), self._via, deadline, most)
+
+    async def _authorized(
+        self, credentials: Credentials, request: Request, deadline: float, most: int
+    ) -> tuple[Request, Response | Fault]:
         """The request as it was sent, and what came of it; once more where its token turns out to be stale."""
-        most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
-        request, credentials = self._provider.build_request(call, self._endpoint), self._credentials
-        if credentials is None:
-            return request, await self._exchange(request, deadline, most)
         sent = await credentials.authorized(request, deadline)
         if isinstance(sent, Fault):
             return request, sent
@@ -92,9 +99,6 @@ class Remote:
                 return request, sent
             answer = await self._exchange(sent, deadline, most)
         return sent, answer
-
-    async def _exchange(self, request: Request, deadline: float, most: int) -> Response | Fault:
-        return await self._upstream.send(tracing.passed_on(request), self._via, deadline, most)
 
     def _parsed(self, answer: Response, sent: Request) -> Embeddings | Fault:
         if 200 <= answer.status < 300:
