@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext,
 from typing import Any
 
 from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
 
 from gateway.canaries import Canaries
 from gateway.errors import StateUnavailable
@@ -38,7 +39,14 @@ def web(house: House, until_stopped: AbstractContextManager[None] | None = None)
                 yield
         await house.close()
 
-    return Router(default=house.current, redirect_slashes=False, lifespan=lifespan)
+    return _Web(default=house.current, lifespan=lifespan)
+
+
+class _Web(Router):
+    """Of which only the lifespan is wanted: a request has no routes to go through here."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.default if scope["type"] == "http" else super().__call__)(scope, receive, send)
 
 
 def _canaries(house: House) -> Canaries:

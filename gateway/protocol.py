@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Final
-from urllib.parse import unquote
+from typing import Any, Final, cast
 
 import httptools
 import uvicorn
@@ -25,6 +24,8 @@ from gateway.turn import AnswerError, Turn
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Of all headers of one request; more than any client needs, and than most balancers let through."""
+_TRAILER: Final = cast("list[Header]", deque[Header](maxlen=0))
+"""Forgets what is appended: what comes after a body is no header of anything."""
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _MISTAKE: Final = "The gateway made a mistake. Try again, and tell its operator if it persists."
 _UNREADABLE: Final = "This is not an HTTP request that can be read: its method or its form is unknown."
@@ -52,10 +53,10 @@ class ClientProtocol(asyncio.Protocol):
         self._answering: Turn | None = None
         self._waiting = deque[Turn]()  # those that have been read, too
         self._reading: Turn | None = None  # whose body is still coming: the last of all that are there
-        self._in_head = False
-        self._head_bytes = 0
         self._url = b""
         self._headers: list[Header] = []
+        self._told = False  # that the parser has made something of what came,
+        self._kept = 0  # or else how many bytes it has kept to itself
         self._plain_head = b""
         self._refusal: GatewayError | None = None
 
@@ -106,9 +107,10 @@ class ClientProtocol(asyncio.Protocol):
     # ── what comes in ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def data_received(self, data: bytes) -> None:
-        """Counts what comes before a head is whole: the parser shows neither a long URL nor half a header."""
+        """Counts what the parser keeps to itself: a long URL, half a header, what may stand between a body's parts."""
         if self._refusal is not None:
             return
+        self._told = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -116,10 +118,9 @@ class ClientProtocol(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(InvalidRequest(_UNREADABLE))
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEADER_BYTES:
-                self._refuse(HeadersTooLarge(f"The request's headers are larger than {MAX_HEADER_BYTES} bytes."))
+        self._kept = 0 if self._told else self._kept + len(data)
+        if self._kept > MAX_HEADER_BYTES:
+            self._refuse(HeadersTooLarge(f"The request's headers are larger than {MAX_HEADER_BYTES} bytes."))
 
     def _stay(self, rest: memoryview) -> None:
         """Who would like another protocol is heard in this one: its head is read again, as if it had not asked.
@@ -138,7 +139,6 @@ class ClientProtocol(asyncio.Protocol):
                 return
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
         self._url, self._headers = b"", []
 
     def on_url(self, part: bytes) -> None:
@@ -148,10 +148,11 @@ class ClientProtocol(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        parser, (path, query) = self._parser, target(self._url)
+        self._told = True
+        parser, headers = self._parser, self._headers
+        path, raw_path, query = target(self._url)
         if parser.should_upgrade():
-            self._plain_head = plain(parser.get_method(), self._url, self._headers)
+            self._plain_head = plain(parser.get_method(), self._url, headers)
             return
         version = parser.get_http_version()
         scope = {
@@ -160,17 +161,17 @@ class ClientProtocol(asyncio.Protocol):
             "http_version": version,
             "method": parser.get_method().decode("ascii"),
             "scheme": "http",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": path.encode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
-            "headers": self._headers,
+            "headers": headers,
             "client": self._client,
             "server": self._server,
             "state": self._app_state.copy(),
             CONNECTION: self._connection,
         }
-        self._headers = []  # a trailer's are nobody's
+        self._headers = _TRAILER
         keep_alive = version != "1.0" and parser.should_keep_alive()
         turn = self._reading = Turn(scope, self._flow, keep_alive, self._state.default_headers, self._ended)
         if self._answering is None:
@@ -180,6 +181,7 @@ class ClientProtocol(asyncio.Protocol):
             self._flow.pause()
 
     def on_body(self, chunk: bytes) -> None:
+        self._told = True
         if self._reading is not None:
             self._reading.take(chunk)
 
@@ -195,32 +197,31 @@ class ClientProtocol(asyncio.Protocol):
 
     def _begin(self, turn: Turn) -> None:
         self._answering = turn
-        self._state.tasks.add(self._loop.create_task(self._answer(turn)))
+        turn.task = self._loop.create_task(self._answer(turn))
+        self._state.tasks.add(turn.task)
 
     async def _answer(self, turn: Turn) -> None:
         try:
             await self._app(turn.scope, turn.receive, turn.send)
-            if not turn.over:
-                raise AnswerError("There was none.")
+            if not turn.answered and not self._flow.gone:
+                raise AnswerError("There is no answer.")
         except asyncio.CancelledError:
             self._flow.close()  # the server's drain time is over
             raise
         except BaseException as error:  # noqa: BLE001 (the last resort, for what comes out of other languages, too)
             GATEWAY.error("unexpected exception", exc_info=error)
             if not turn.over:
-                self._leave(
-                    InternalError("The gateway made a mistake. Try again, and tell its operator if it persists.")
-                )
+                self._leave(InternalError(_MISTAKE))
         finally:
-            self._state.tasks.discard(asyncio.current_task())
+            self._state.tasks.discard(turn.task)
 
     def _ended(self) -> None:
         self._state.total_requests += 1
         self._answering = None
         self._since = self._loop.time()
+        self._flow.resume()
         if self._flow.closing:
             return
-        self._flow.resume()
         if self._waiting:
             self._begin(self._waiting.popleft())
         elif self._refusal is not None:
@@ -238,11 +239,7 @@ class ClientProtocol(asyncio.Protocol):
 
     def _leave(self, error: GatewayError) -> None:
         body = error_body(error)
-        headers = (
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        )
-        self._flow.write(head(error.status, headers), body)
+        kind, length = (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))
+        self._flow.write(head(error.status, [kind, length, (b"connection", b"close")]), body)
         self._flow.close()
         self._flow.lose()

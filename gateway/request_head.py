@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 import httptools
 
 from gateway.answer_head import Header
 
 
-def target(url: bytes) -> tuple[str, bytes]:
-    """Path and query. Raises ValueError, or one of httptools' errors, where there is no path."""
+@functools.lru_cache(64)
+def target(url: bytes) -> tuple[str, bytes, bytes]:
+    """The path without its escapes, the path as it is, and the query.
+
+    Raises ValueError, or one of httptools' errors, where there is no path.
+    """
     if url.startswith(b"/") and b"#" not in url:
-        path, _, query = url.partition(b"?")
+        raw_path, _, query = url.partition(b"?")
     else:  # as clients send it to proxies: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
         parsed = httptools.parse_url(url)
-        path, query = parsed.path or b"", parsed.query or b""
-        if not path:
+        raw_path, query = parsed.path or b"", parsed.query or b""
+        if not raw_path:
             raise ValueError("there is no path")
-    return path.decode("ascii"), query
+    return unquote(raw_path.decode("ascii")), raw_path, query
 
 
 def plain(method: bytes, url: bytes, headers: Sequence[Header]) -> bytes:

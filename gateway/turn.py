@@ -6,7 +6,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from starlette.types import Message, Scope
@@ -30,29 +30,27 @@ class Turn:
     `common` are headers of every answer; `ended` is called when this one has been written.
     """
 
-    __slots__ = (
-        *("_chunks", "_common", "_ended", "_flow", "_invited", "_more", "_news", "_parts", "_start", "_unread"),
-        *("answered", "keep_alive", "scope", "whole"),
-    )
+    task: asyncio.Task[None]
+    """What answers it."""
+    answered = False
+    whole = False
+    """All of the request's body has come."""
+    _more = True  # and not all of it has been asked for
+    _unread = 0
+    _invited = False
+    _news: asyncio.Future[None] | None = None
+    _start: Message | None = None
+    _parts: Sequence[bytes] = ()
 
     def __init__(
         self, scope: Scope, flow: Flow, keep_alive: bool, common: Sequence[Header], ended: Callable[[], None]
     ) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
-        self.answered = False
         self._flow = flow
         self._common = common
         self._ended = ended
         self._chunks: list[bytes] = []  # of the request's body, for which nobody has asked yet
-        self._unread = 0
-        self.whole = False
-        """All of the request's body has come."""
-        self._more = True  # and not all of it has been asked for
-        self._invited = False
-        self._news: asyncio.Future[None] | None = None
-        self._start: Message | None = None
-        self._parts: list[bytes] = []
 
     @property
     def over(self) -> bool:
@@ -68,21 +66,23 @@ class Turn:
         self._unread += len(chunk)
         if self._unread > MOST_UNREAD:
             self._flow.pause()
-        self.tell()
+        if self._news is not None:
+            self.tell()
 
     def complete(self) -> None:
         self.whole = True
-        self.tell()
+        if self._news is not None:
+            self.tell()
 
     def tell(self) -> None:
-        """Whoever waits looks again."""
+        """Who waits in `receive` looks again."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
     async def receive(self) -> Message:
-        while not (self.over or (self._more and (self.whole or self._chunks))):
+        while not (self._more and (self.whole or self._chunks)) and not self.over:
             await self._changed()
-        if self.over:
+        if self.answered or self._flow.gone:
             return {"type": "http.disconnect"}
         chunks, self._chunks, self._unread = self._chunks, [], 0
         self._more = not self.whole
@@ -110,26 +110,32 @@ class Turn:
 
     async def send(self, message: Message) -> None:
         """Raises AnswerError, and HeaderError; nothing has been written then."""
-        kind, start = message["type"], self._start
+        start = self._start
         if start is None:
-            if kind != "http.response.start":
-                raise AnswerError(f"An answer does not begin with `{kind}`.")
+            if message["type"] != "http.response.start":
+                raise AnswerError(f"An answer does not begin with `{message['type']}`.")
             self._start = message
             return
-        if kind != "http.response.body" or self.answered:
-            raise AnswerError(f"`{kind}` comes after the answer's end, or in its midst.")
+        if message["type"] != "http.response.body":
+            raise AnswerError(f"`{message['type']}` comes in the midst of an answer.")
         body = message.get("body", b"")
-        if self._parts or message.get("more_body", False):
-            self._parts.append(body)
-            if message.get("more_body", False):
-                return
-            body = b"".join(self._parts)
+        if message.get("more_body", False):
+            self._parts = [*self._parts, body]
+            return
+        if self._parts:
+            body = b"".join([*self._parts, body])
+        await self.answer(start["status"], start["headers"], body)
+
+    async def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """All of it, with the names of headers in lower case. Raises as `send` does."""
+        if self.answered:
+            raise AnswerError("There is an answer already.")
         if self._flow.clogged:
             await self._flow.free()
         if not self._flow.gone:
-            self._answer(start["status"], [*self._common, *start["headers"]], body)
+            self._write(status, [*self._common, *headers], body)
 
-    def _answer(self, status: int, headers: list[Header], body: bytes) -> None:
+    def _write(self, status: int, headers: list[Header], body: bytes) -> None:
         told = dict(headers)
         bare = status in _BODILESS or self.scope["method"] == "HEAD"
         length = told.get(b"content-length")
@@ -150,5 +156,6 @@ class Turn:
         self._flow.write(written, b"" if bare else body)
         if not self.keep_alive:
             self._flow.close()
-        self.tell()
+        if self._news is not None:
+            self.tell()
         self._ended()

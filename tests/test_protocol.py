@@ -249,6 +249,16 @@ def test_long_head(client: RawClient, what: str) -> None:
     assert (431, "close") == (answer.status, answer.header("connection"))
 
 
+@pytest.mark.parametrize("begun", [b"2;", b"0\r\nx-trailer: "], ids=["extension", "trailer"])
+def test_long_frame(client: RawClient, begun: bytes) -> None:
+    """So is what comes with a body, and is no part of it."""
+    client.send(request("/length", "POST", CHUNKED), begun)
+    for _ in range(20):
+        client.send(b"a" * 10_000)
+
+    assert 431 == client.answer().status
+
+
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
 @pytest.mark.parametrize("body", [b"", b"text"])
 def test_upgrade(client: RawClient, upgrade: str, body: bytes) -> None:
