@@ -79,6 +79,8 @@ class ClientProtocol(asyncio.Protocol):
         if self._answering is not None:
             self._answering.tell()
         self._connection.hang_up()
+        self._answering = self._reading = None
+        del self._parser  # which holds on to this one's methods: nothing is left for the garbage collector to find
 
     def pause_writing(self) -> None:
         self._flow.clog()

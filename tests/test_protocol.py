@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import logging
 import socket
@@ -15,6 +16,7 @@ import pytest
 import uvicorn
 
 from gateway.protocol import ClientProtocol
+from gateway.turn import Turn
 from tests.fakes.behaviours import LARGE, Seen, application
 from tests.fakes.raw_client import GUARD, RawClient, request
 
@@ -442,6 +444,26 @@ def test_leaves_in_the_body(running: Running) -> None:
     running.seen.release.set()
 
     assert running.eventually(lambda: not running.server.server_state.tasks)
+
+
+@pytest.mark.parametrize("paths", [["/length"], ["/length", "/large"], []])
+def test_nothing_is_left(running: Running, paths: list[str]) -> None:
+    """A connection that has ended is no work for the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            with running.client() as client:
+                client.send(*map(request, paths))
+                if paths:
+                    client.answer()
+        assert running.eventually(lambda: not running.server.server_state.connections)
+        assert running.eventually(lambda: not running.server.server_state.tasks)
+        left = [one for one in gc.get_objects() if isinstance(one, ClientProtocol | Turn)]
+    finally:
+        gc.enable()
+
+    assert [] == left
 
 
 # ── invitations ───────────────────────────────────────────────────────────────────────────────────────────────────
