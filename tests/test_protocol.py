@@ -253,10 +253,11 @@ def test_long_head(client: RawClient, what: str) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"2;", b"0\r\nx-trailer: "], ids=["extension", "trailer"])
-def test_long_frame(client: RawClient, begun: bytes) -> None:
+def test_long_frame(running: Running, client: RawClient, begun: bytes) -> None:
     """So is what comes with a body, and is no part of it."""
-    client.send(request("/length", "POST", CHUNKED), begun)
-    client.send(b"a" * (MAX_HEADER_BYTES - 100))
+    client.send(request("/unread", "POST", CHUNKED))
+    assert running.seen.begun.wait(GUARD)
+    client.send(begun, b"a" * (MAX_HEADER_BYTES - 100))
 
     assert 431 == client.ask(b"a" * 101).status
 
