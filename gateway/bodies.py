@@ -23,10 +23,11 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
     Raises UnsupportedEncoding, RequestTooLarge as soon as that is known, and RequestTimeout.
     """
     sent = dict(reversed(request.scope["headers"]))  # the first of each name
-    encoding = sent.get(b"content-encoding", b"identity").decode("latin-1")
-    if encoding.strip().lower() not in ("", "identity"):
+    encoding = sent.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        named = quoted(encoding.decode("latin-1"))
         raise UnsupportedEncoding(
-            f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
+            f"The request body is `{named}`-encoded; send it uncompressed, without `Content-Encoding`."
         )
     declared = sent.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:18]) > most:

@@ -199,8 +199,9 @@ class ClientProtocol(asyncio.Protocol):
 
     def _begin(self, turn: Turn) -> None:
         self._answering = turn
-        turn.task = self._loop.create_task(self._answer(turn))
-        self._state.tasks.add(turn.task)
+        task = self._connection.task = self._loop.create_task(self._answer(turn))
+        turn.task = task
+        self._state.tasks.add(task)
 
     async def _answer(self, turn: Turn) -> None:
         try:
