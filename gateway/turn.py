@@ -59,7 +59,10 @@ class Turn:
     # ── the request ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def take(self, chunk: bytes) -> None:
-        """A part of the body. Once there is an answer nobody wants it."""
+        """A part of the body. Once there is an answer nobody wants it.
+
+        Reading stops even when somebody waits for more: until that one is heard more comes at once, in fewer parts.
+        """
         if self.answered:
             return
         self._chunks.append(chunk)
