@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from gateway import bodies, connection, listing, origin, reports, sent_headers
 from gateway.allowances import Priority
-from gateway.answer_head import Header
 from gateway.answers import Result, nugen_body, result_body
 from gateway.auth import Caller, bearer
 from gateway.authentication import Authenticator
@@ -26,6 +25,7 @@ from gateway.routing import Route
 from gateway.service import Gateway
 from gateway.state_watch import StateWatch
 from gateway.store import UsageStore
+from gateway.turn_head import Header
 from gateway.wire import Asked, EmbeddingsRequest, parse_request
 from providers import codec
 

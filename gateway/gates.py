@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from gateway import errors
 from gateway.allowances import NANOS, Budget, Rates, Team
-from gateway.answer_head import Header
 from gateway.auth import Caller, fits
 from gateway.errors import GatewayError
 from gateway.routing import Route
+from gateway.turn_head import Header
 from providers.values import frozen
 
 Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
@@ -135,6 +135,18 @@ class Standing:
         return math.floor(self.left + TOLERANCE)
 
 
+@frozen
+class Standings:
+    """Of several gates. Without `waits` the request fits everywhere, as it mostly does."""
+
+    lefts: Sequence[float]
+    waits: Sequence[float | None] = ()
+
+    @property
+    def each(self) -> list[Standing]:
+        return list(map(Standing, self.lefts, self.waits or [None] * len(self.lefts)))
+
+
 def wait(gate: Gate, amount: int, left: float, now: float) -> float:
     """Of a gate that has less left than the amount; `now` is in seconds since the epoch."""
     if gate.kind == "concurrent":
@@ -181,30 +193,25 @@ def _add_budget(gates: list[Gate], whose: str, name: str, budget: Budget | None,
         gates.append(Gate("token_budget", subject, budget.tokens, ends=ends, soft=budget.soft))
 
 
-def passes(standings: Sequence[Standing]) -> bool:
-    """Whether every one fits, as mostly all do."""
-    return not [standing for standing in standings if standing.wait is not None]
-
-
-def refused(gates: Gates, standings: Sequence[Standing]) -> list[tuple[int, Standing]]:
+def refused(gates: Gates, standings: Standings) -> list[tuple[int, Standing]]:
     """The places of gates that the request does not pass, those of shadow limits left out."""
     return [
         (place, standing)
-        for place, standing in enumerate(standings)
+        for place, standing in enumerate(standings.each)
         if standing.wait is not None and not gates.each[place].shadow
     ]
 
 
-def shadowed(gates: Gates, standings: Sequence[Standing]) -> list[str]:
+def shadowed(gates: Gates, standings: Standings) -> list[str]:
     """The shadow limits that would have refused it."""
     return [
         gate.id
-        for gate, standing in zip(gates.each, standings, strict=True)
+        for gate, standing in zip(gates.each, standings.each, strict=True)
         if standing.wait is not None and gate.shadow
     ]
 
 
-def refusal(gates: Gates, amounts: Sequence[int], standings: Sequence[Standing]) -> GatewayError:
+def refusal(gates: Gates, amounts: Sequence[int], standings: Standings) -> GatewayError:
     """What the client is told: of several limits the one that takes longest, since before that none would help."""
     place, standing = max(refused(gates, standings), key=lambda pair: pair[1].wait or 0.0)
     gate, amount, seconds = gates.each[place], amounts[place], standing.wait or 0.0
@@ -241,22 +248,23 @@ def _spent(gate: Gate, standing: Standing) -> str:
     )
 
 
-def headers(gates: Gates, standings: Sequence[Standing]) -> list[Header]:
+def headers(gates: Gates, standings: Standings) -> list[Header]:
     """OpenAI's `x-ratelimit-*`, of the limit that is nearest to its end.
 
     https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
     found: list[Header] = []
+    lefts = standings.lefts
     for names, placed in gates.told:
         place, gate = placed[0]
-        left = standings[place].left
-        for place, other in placed[1:]:
-            if standings[place].left / other.limit < left / gate.limit:
-                gate, left = other, standings[place].left
+        left, limit = lefts[place], gate.limit
+        for place, gate in placed[1:]:
+            if lefts[place] * limit < left * gate.limit:
+                left, limit = lefts[place], gate.limit
         found += (
-            (names.limit, b"%d" % gate.limit),
+            (names.limit, b"%d" % limit),
             (names.remaining, b"%d" % max(0, math.floor(left + TOLERANCE))),
-            (names.reset, _duration(max(0.0, gate.limit - left) * MINUTE / gate.limit)),
+            (names.reset, _duration((limit - left) * MINUTE / limit)),
         )
     return found
 
@@ -264,6 +272,6 @@ def headers(gates: Gates, standings: Sequence[Standing]) -> list[Header]:
 def _duration(seconds: float) -> bytes:
     """As Go writes it, which is what OpenAI's clients know: `20ms`, `1.5s`, `6m0s`."""
     if seconds < 1:
-        return b"%dms" % math.ceil(seconds * 1000)
+        return b"%dms" % max(0, math.ceil(seconds * 1000))
     minutes, rest = divmod(math.ceil(seconds * 1000) / 1000, 60)
     return (f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s").encode()

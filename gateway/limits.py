@@ -16,14 +16,14 @@ from typing import Final
 
 from gateway import gates as rules
 from gateway.allowances import Team
-from gateway.answer_head import Header
 from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
-from gateway.gates import NONE, Gate, Gates, Standing
+from gateway.gates import NONE, Gate, Gates, Standings
 from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store import LimitStore
+from gateway.turn_head import Header
 from providers.values import frozen
 
 LEASE_SECONDS: Final = 5.0
@@ -41,7 +41,7 @@ class Reservation:
 
     id: str
     gates: Gates
-    standings: Sequence[Standing]
+    standings: Standings
     home: LimitStore | None
     tokens: int = 0
     nanos: int = 0
@@ -55,7 +55,7 @@ class Reservation:
         return rules.headers(self.gates, self.standings)
 
 
-NOTHING: Final = Reservation("", NONE, (), None)
+NOTHING: Final = Reservation("", NONE, Standings(()), None)
 
 
 @frozen
@@ -140,7 +140,7 @@ class Limiter:
         if gates.budgets:
             self._metrics.budgets(gates, standings)
         shadowed: Sequence[str] = ()
-        if not rules.passes(standings):
+        if standings.waits:
             self._metrics.refusals(gates, standings)
             if rules.refused(gates, standings):
                 error = rules.refusal(gates, amounts, standings)
@@ -152,7 +152,7 @@ class Limiter:
 
     async def _reserve(
         self, name: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float, ends: float
-    ) -> tuple[LimitStore, Sequence[Standing]]:
+    ) -> tuple[LimitStore, Standings]:
         """At the shared home, or at the local one while that is away."""
         home = self._shared
         try:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from gateway import exposition
 from gateway.allowances import NANOS, Priority
 from gateway.exposition import Families
-from gateway.gates import Gates, Standing
+from gateway.gates import Gates, Standings
 from gateway.record import Record
 from gateway.series import Series
 from gateway.store import Usage
@@ -182,16 +182,16 @@ class Metrics:
 
     # ── limits and the state ──────────────────────────────────────────────────────────────────────────────────────
 
-    def budgets(self, gates: Gates, standings: Sequence[Standing]) -> None:
+    def budgets(self, gates: Gates, standings: Standings) -> None:
         """How much of its budgets a request has found spent."""
         for place, gate in gates.budgets:
-            used = (gate.limit - standings[place].left) / gate.limit
+            used = (gate.limit - standings.lefts[place]) / gate.limit
             if used >= (gate.soft or 0.0) or self._warned:
                 self._budget(gate.kind, gate.subject.rpartition(":")[0], used, gate.soft or 0.0)
 
-    def refusals(self, gates: Gates, standings: Sequence[Standing]) -> None:
+    def refusals(self, gates: Gates, standings: Standings) -> None:
         """Of a request that some gate had no room for, be it a shadow."""
-        for gate, standing in zip(gates.each, standings, strict=True):
+        for gate, standing in zip(gates.each, standings.each, strict=True):
             if standing.wait is not None:
                 whose = gate.subject.partition(":")[0]
                 self._series.refusals(gate.kind, whose, str(gate.shadow).lower()).inc()

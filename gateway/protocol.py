@@ -13,7 +13,6 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
-from gateway.answer_head import Header, head
 from gateway.answers import error_body
 from gateway.connection import CONNECTION, Connection
 from gateway.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest
@@ -21,6 +20,7 @@ from gateway.flow import Flow
 from gateway.logs import GATEWAY
 from gateway.request_head import plain, target
 from gateway.turn import AnswerError, Turn
+from gateway.turn_head import Header, head
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Of all headers of one request; more than any client needs, and than most balancers let through."""

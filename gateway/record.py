@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.allowances import Priority
-from gateway.answer_head import Header
 from gateway.away import Away
 from gateway.policy import Attempt
 from gateway.store import Usage
+from gateway.turn_head import Header
 
 
 class Record(Away):

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from gateway.answer_head import Header
+from gateway.turn_head import Header
 
 
 @functools.lru_cache(64)

@@ -11,8 +11,8 @@ from typing import Final
 
 from starlette.types import Message, Scope
 
-from gateway.answer_head import Header, closes, head
 from gateway.flow import Flow
+from gateway.turn_head import Header, closes, head
 
 MOST_UNREAD: Final = 64 * 1024
 """Bytes of a body that are read before somebody asks for them."""

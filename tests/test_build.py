@@ -68,7 +68,7 @@ async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
     used = [sums.requests for _, sums in await again.store.usage(UsageQuery())]
     await again.close()
 
-    assert ([1], [60]) == (used, [standing.remaining for standing in reservation.standings])
+    assert ([1], [60]) == (used, [standing.remaining for standing in reservation.standings.each])
 
 
 async def test_failing_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

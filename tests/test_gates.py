@@ -14,7 +14,7 @@ from gateway import errors, gates
 from gateway.allowances import NANOS, Budget, Rates, Team
 from gateway.auth import Caller
 from gateway.dimensions import Dimensions
-from gateway.gates import Gate, Gates, Standing
+from gateway.gates import Gate, Gates, Standings
 from gateway.routing import Route
 
 NOON = 1_795_262_400.0
@@ -168,7 +168,7 @@ TOKENS = Gate("tokens", "model:small", 1000)
 )
 def test_refusal(gate: Gate, wait: float, kind: type[errors.GatewayError], message: str) -> None:
     """The client is told whose limit it is, how much it is, and when to try again."""
-    error = gates.refusal(only(gate), [400], [Standing(0, wait)])
+    error = gates.refusal(only(gate), [400], Standings([0], [wait]))
 
     assert (kind, True) == (type(error), message in error.message), error.message
 
@@ -184,12 +184,12 @@ def test_refusal(gate: Gate, wait: float, kind: type[errors.GatewayError], messa
 def test_retry_headers(gate: Gate, wait: float, retry: dict[str, str]) -> None:
     """Waiting as long as told suffices; what no waiting helps says so."""
 
-    assert retry == gates.refusal(only(gate), [400], [Standing(0, wait)]).headers
+    assert retry == gates.refusal(only(gate), [400], Standings([0], [wait])).headers
 
 
 def test_longest_wait() -> None:
     """Of two limits the one that takes longer is told: before that the other would not help."""
-    error = gates.refusal(only(REQUESTS, TOKENS), [1, 400], [Standing(0, 5.0), Standing(0, 2.0)])
+    error = gates.refusal(only(REQUESTS, TOKENS), [1, 400], Standings([0, 0], [5.0, 2.0]))
 
     assert "5000" == error.headers["retry-after-ms"]
 
@@ -197,7 +197,7 @@ def test_longest_wait() -> None:
 def test_shadow() -> None:
     """A shadow limit refuses nothing, and is told apart."""
     shadow = Gate("requests", "key:k1", 60, shadow=True)
-    standings = [Standing(0, 5.0)]
+    standings = Standings([0], [5.0])
 
     assert ([], ["requests:key:k1"]) == (
         gates.refused(only(shadow), standings),
@@ -209,7 +209,7 @@ def test_shadow() -> None:
 
 
 def told(each: Sequence[Gate], *lefts: float) -> dict[str, str]:
-    headers = gates.headers(only(*each), [Standing(left) for left in lefts])
+    headers = gates.headers(only(*each), Standings(lefts))
     return {name.decode(): value.decode() for name, value in headers}
 
 

@@ -14,7 +14,7 @@ from gateway.allowances import Budget, Rates, Team
 from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.dimensions import Dimensions
-from gateway.gates import Gate, Standing
+from gateway.gates import Gate, Standings
 from gateway.limits import Limiter, Reservation
 from gateway.metrics import Metrics
 from gateway.routing import Route
@@ -33,9 +33,7 @@ class Away:
 
     at_once = None
 
-    async def reserve(
-        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
-    ) -> Sequence[Standing]:
+    async def reserve(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings:
         raise errors.StateUnavailable("away")
 
     async def settle(
@@ -54,10 +52,8 @@ class Stalling:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._limits = MemoryLimits(clock)
 
-    async def reserve(
-        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
-    ) -> Sequence[Standing]:
-        found = self._limits.take(reservation, gates, amounts, lease) if self.does or not self.stalls else []
+    async def reserve(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings:
+        found = self._limits.take(reservation, gates, amounts, lease) if self.does or not self.stalls else Standings(())
         self._fail()
         return found
 
@@ -309,7 +305,7 @@ async def test_settled_after_a_stall(does: bool) -> None:
     await house.limiter.settled()
     found = await house.reserve(limited, 1, 60.0)
 
-    assert [98, 0, 69] == [standing.remaining for standing in found.standings]
+    assert [98, 0, 69] == [standing.remaining for standing in found.standings.each]
 
 
 async def test_settled_too_late() -> None:
@@ -324,7 +320,7 @@ async def test_settled_too_late() -> None:
     house.shared.stalls = False
     found = await house.reserve(limited, 1, 60.0)
 
-    assert ([89], 0) == ([standing.remaining for standing in found.standings], len(house.limiter._waiting))
+    assert ([89], 0) == ([standing.remaining for standing in found.standings.each], len(house.limiter._waiting))
 
 
 async def test_reserved_unheard() -> None:
@@ -338,7 +334,7 @@ async def test_reserved_unheard() -> None:
     house.time.now += 66
     found = await house.reserve(limited, 1, 60.0)
 
-    assert [99] == [standing.remaining for standing in found.standings]
+    assert [99] == [standing.remaining for standing in found.standings.each]
 
 
 async def test_one_that_always_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable, retry_headers
-from gateway.gates import Gate, Standing
+from gateway.gates import Gate, Standings
 
 RETRY_SECONDS: Final = 1.0
 """How long a caller is told to wait while the state is away."""
@@ -100,9 +100,7 @@ class KeyStore(Protocol):
 class AtOnce(Protocol):
     """Limits for which nobody has to wait."""
 
-    def take(
-        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
-    ) -> Sequence[Standing]: ...
+    def take(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings: ...
 
     def give_back(
         self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
@@ -117,9 +115,7 @@ class LimitStore(Protocol):
         """The same two steps where they need no waiting, now; they do not fail then, either."""
         ...
 
-    async def reserve(
-        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
-    ) -> Sequence[Standing]:
+    async def reserve(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings:
         """Takes every gate's amount, or, if a gate that is no shadow refuses, nothing at all.
 
         A shadow gate that does not fit gives nothing. What is not settled within `lease` seconds ends by itself: a

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.auth import KeyRecord
-from gateway.gates import Gate, Standing
+from gateway.gates import Gate, Standings
 from gateway.store import Usage, UsageKey, UsageQuery, grants
 from gateway.store.memory import MemoryLimits
 from gateway.store.sqlite_file import SqliteFile
@@ -96,9 +96,7 @@ class EmbeddedStore:
     def at_once(self) -> MemoryLimits | None:
         return self._limits if self._restored else None
 
-    async def reserve(
-        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
-    ) -> Sequence[Standing]:
+    async def reserve(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings:
         if not self._restored:
             await self._restore()
         return self._limits.take(reservation, gates, amounts, lease)

@@ -14,7 +14,7 @@ from typing import Final
 
 from gateway import gates as rules
 from gateway.auth import KeyRecord
-from gateway.gates import Gate, Standing
+from gateway.gates import Gate, Standings
 from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, unavailable
 from gateway.store.redis_link import RedisLink, Script
 
@@ -92,19 +92,18 @@ class RedisStore:
     def at_once(self) -> None:
         """Redis is always waited for."""
 
-    async def reserve(
-        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
-    ) -> Sequence[Standing]:
+    async def reserve(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings:
         words = self._words(reservation, lease, gates, amounts, [int(gate.shadow) for gate in gates])
         now, *found = await self._link.script(_RESERVE, _names(gates), words)
-        at, fits = float(now), [fitted == 1 for fitted in found[1::2]]
-        refused = any(not fitted and not gate.shadow for gate, fitted in zip(gates, fits, strict=True))
-        return [
-            Standing(float(left) - (0 if refused else amount))
-            if fitted
-            else Standing(float(left), rules.wait(gate, amount, float(left), at))
-            for gate, amount, left, fitted in zip(gates, amounts, found[::2], fits, strict=True)
-        ]
+        at, lefts, fits = float(now), list(map(float, found[::2])), [fitted == 1 for fitted in found[1::2]]
+        if all(fits):
+            return Standings([left - amount for left, amount in zip(lefts, amounts, strict=True)])
+        told = list(zip(gates, amounts, lefts, fits, strict=True))
+        refused = any(not fitted and not gate.shadow for gate, _, _, fitted in told)
+        return Standings(
+            [left - amount if fitted and not refused else left for _, amount, left, fitted in told],
+            [None if fitted else rules.wait(gate, amount, left, at) for gate, amount, left, fitted in told],
+        )
 
     async def settle(
         self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]

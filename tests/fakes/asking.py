@@ -19,7 +19,8 @@ def ask(kind: Kind, subject: str, limit: int, amount: int, **more: Any) -> Ask:
 
 
 async def reserve(home: LimitStore, reservation: str, asks: Sequence[Ask], lease: float) -> Sequence[Standing]:
-    return await home.reserve(reservation, [each.gate for each in asks], [each.amount for each in asks], lease)
+    found = await home.reserve(reservation, [each.gate for each in asks], [each.amount for each in asks], lease)
+    return found.each
 
 
 async def settle(home: LimitStore, reservation: str, asks: Sequence[Ask], spent: Sequence[int]) -> None:

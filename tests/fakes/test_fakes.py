@@ -185,7 +185,7 @@ def test_answers_are_pretty_printed(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "name", ["x-request-id", "openai-processing-ms", "openai-version", "x-ratelimit-remaining-tokens", "date"]
 )
-def test_answer_headers(http: httpx.Client, name: str) -> None:
+def test_turn_headers(http: httpx.Client, name: str) -> None:
     """An answer has the real one's headers."""
 
     assert name in post(http).headers
