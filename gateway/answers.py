@@ -5,7 +5,8 @@ https://platform.openai.com/docs/api-reference/embeddings/object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,38 +33,51 @@ class Result:
     """How many of the inputs cost nothing, where a cache is used: found there, or sent already for someone else."""
 
 
-def _written(encoding: EncodingFormat) -> tuple[bytes, Callable[[bytes], bytes]]:
-    """What stands around a vector's text, and what writes it."""
-    return (b'"', codec.vector_to_base64) if encoding == "base64" else (b"", codec.vector_to_json)
-
-
 def result_body(result: Result, encoding: EncodingFormat) -> bytes:
-    """OpenAI's answer. The vectors are joined as they are: no Python float is ever made."""
-    quote, written = _written(encoding)
-    parts = [b'{"object":"list","data":[']
-    for index, text in enumerate(map(written, result.vectors)):
-        parts += (b'{"object":"embedding","index":%d,"embedding":%b' % (index, quote), text, quote, b"},")
-    parts[-1:] = (
-        b'}],"model":',
+    """OpenAI's answer. No Python float is ever made."""
+    if encoding == "base64":
+        return _base64_body(result)
+    data = [
+        {"object": "embedding", "index": index, "embedding": codec.as_numbers(vector)}
+        for index, vector in enumerate(result.vectors)
+    ]
+    usage = {"prompt_tokens": result.tokens, "total_tokens": result.tokens}
+    return codec.write_json({"object": "list", "data": data, "model": result.model, "usage": usage})
+
+
+def _base64_body(result: Result) -> bytes:
+    """The same written by hand: there is nothing to escape in base64, and joining does not look for it."""
+    texts = list(map(codec.vector_to_base64, result.vectors))
+    parts = [b""] * (2 * len(texts))
+    parts[::2] = map(_between, range(len(texts)))
+    parts[1::2] = texts
+    parts[0] = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":"'
+    parts += (
+        b'"}],"model":',
         codec.write_json(result.model),
         b',"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (result.tokens, result.tokens),
     )
     return b"".join(parts)
 
 
+@functools.lru_cache(maxsize=4096)
+def _between(index: int) -> bytes:
+    return b'"},{"object":"embedding","index":%d,"embedding":"' % index
+
+
 def nugen_body(result: Result, encoding: EncodingFormat, *, request_id: str, created: int) -> bytes:
     """Nugen's answer, whose items have no `object` and whose usage has one number. https://docs.nugen.in"""
-    quote, written = _written(encoding)
-    parts = [b'{"id":', codec.write_json(f"embed-{request_id}"), b',"object":"embedding","data":[']
-    for index, text in enumerate(map(written, result.vectors)):
-        parts += (b'{"embedding":' + quote, text, quote, b',"index":%d},' % index)
-    parts[-1] = parts[-1][:-1]
-    parts += (
-        b'],"model":',
-        codec.write_json(result.model),
-        b',"created":%d,"usage":{"total_tokens":%d}}' % (created, result.tokens),
+    written = codec.as_text if encoding == "base64" else codec.as_numbers
+    return codec.write_json(
+        {
+            "id": f"embed-{request_id}",
+            "object": "embedding",
+            "data": [{"embedding": written(vector), "index": index} for index, vector in enumerate(result.vectors)],
+            "model": result.model,
+            "created": created,
+            "usage": {"total_tokens": result.tokens},
+        }
     )
-    return b"".join(parts)
 
 
 def error_body(error: GatewayError) -> bytes:

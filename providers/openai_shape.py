@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from providers import codec
+from providers import codec, excerpt
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
@@ -58,8 +58,28 @@ def vector_of(embedding: str | list[Any]) -> bytes:
     return codec.vector_from_base64(embedding) if isinstance(embedding, str) else codec.vector_from_numbers(embedding)
 
 
-def parse_response(response: Response, vector_of: Callable[[str | list[Any]], bytes] = vector_of) -> Embeddings | Fault:
+def parse_response(response: Response) -> Embeddings | Fault:
     """Reads the vectors of `data[].embedding`. Whether they are right is checked later."""
+    return _parsed_apart(response) or parse_whole(response)
+
+
+def _parsed_apart(response: Response) -> Embeddings | None:
+    """None where anything is unusual, for `parse_whole` to say what."""
+    found = excerpt.of(response.body)
+    if found is None or not isinstance(found.payload, dict) or isinstance(found.payload.get("error"), dict | str):
+        return None
+    try:
+        items = found.payload["data"]
+        indexes = [item["index"] for item in items]
+        if [item["embedding"] for item in items] == found.marks and set(map(type, indexes)) == {int}:
+            return Embeddings(found.vectors, indexes, prompt_tokens(found.payload.get("usage")))
+    except (LookupError, TypeError):
+        pass
+    return None
+
+
+def parse_whole(response: Response, vector_of: Callable[[str | list[Any]], bytes] = vector_of) -> Embeddings | Fault:
+    """The same for a service whose vectors `vector_of` has to read."""
     try:
         payload = codec.parse_json(response.body)
     except codec.JSONError:

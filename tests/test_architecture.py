@@ -132,7 +132,15 @@ GATEWAY_ORDER = [
 PROVIDERS_ORDER = [
     {"codec", "base"},
     {"engine"},
-    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
+    {
+        "errors_shape",
+        "aws_signature",
+        "excerpt",
+        "local.safetensors",
+        "local.vocabulary",
+        "local.extras",
+        "local.folder",
+    },
     {"openai_shape", "token_grants", "local.pooling", "local.sequences"},
     {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},

@@ -6,12 +6,12 @@ import base64
 import copy
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway import contract
@@ -93,6 +93,41 @@ def test_no_list_of_numbers(body: str) -> None:
     """A list with an element that is no number is refused."""
     with pytest.raises(ValueError, match=r".+"):
         codec.vector_from_numbers(codec.parse_json(body.encode()))
+
+
+@given(
+    st.lists(
+        st.floats(allow_nan=False, allow_infinity=False)
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.booleans()
+        | st.none()
+        | st.sampled_from("us"),
+        max_size=4,
+    )
+)
+@example([1e39])
+@example(["0.5"])
+@example([[0.5]])
+@example([0.5, True])
+def test_numbers_of_a_text(numbers: list[Any]) -> None:
+    """A JSON list is read from its text as from its numbers."""
+    assert of(codec.vector_from_numbers, numbers) == of(codec.vector_from_json, json.dumps(numbers).encode())
+
+
+def of(function: Callable[[Any], bytes], value: object) -> bytes | None:
+    """None for what is refused."""
+    try:
+        return function(value)
+    except ValueError:
+        return None
+
+
+@given(VECTORS.filter(bool))
+def test_text_is_handed_on(raw: bytes) -> None:
+    """A vector that was read from a text is written as that text."""
+    text = codec.vector_to_json(raw)[:-1] + b" ]"
+
+    assert text == codec.vector_to_json(codec.vector_from_json(text))
 
 
 def test_null() -> None:
