@@ -42,8 +42,8 @@ GATEWAY_ORDER = [
         "trust",
         "memory",
     },
-    {"addresses", "signatures", "policy", "destination", "compression"},
-    {"health", "delivery"},
+    {"addresses", "signatures", "policy", "destination", "compression", "answer_head"},
+    {"health", "delivery", "answer_parser"},
     {"sharing"},
     {"coalescing"},
     {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
@@ -168,7 +168,7 @@ DOORS = {
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
-    "httptools": {"gateway.answer_bytes"},
+    "httptools": {"gateway.answer_parser"},
     "httpx": {"gateway.running"},
     "idna": {"gateway.destination"},
     "jinja2": {"gateway.console.rendering"},
@@ -223,7 +223,8 @@ PURE = {
         *("routing", "packing", "planning", "contract", "policy", "lanes"),
         *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
-        *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),
+        *("exchange_faults", "destination", "compression", "request_bytes"),
+        *("answer_head", "answer_parser", "answer_bytes"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
