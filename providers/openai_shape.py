@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from providers import codec, excerpt
@@ -42,11 +43,17 @@ def posted(
     url: str, own: Mapping[str, Any], call: EmbedCall, endpoint: Endpoint, credentials: Mapping[str, str]
 ) -> Request:
     """The same for a service that wants its credentials in headers of its own."""
-    body: dict[str, Any] = {}
-    for layer in (endpoint.extra_body, call.extra, own):  # `merged` leaves out the nulls of each
-        body = codec.merged(body, layer)
-    configured = {name.lower(): value for name, value in endpoint.headers.items()}
-    return Request("POST", url, {**JSON_HEADERS, **configured, **credentials}, codec.write_json(body))
+    layers = (endpoint.extra_body, call.extra)
+    body = codec.merged(codec.merged({}, layers[0]), layers[1]) if any(layers) else {}
+    headers = _headers(tuple(endpoint.headers.items()), tuple(credentials.items()))
+    return Request("POST", url, headers, codec.write_json(codec.merged(body, own)))  # which leave out nulls
+
+
+@functools.lru_cache(maxsize=256)
+def _headers(configured: tuple[tuple[str, str], ...], credentials: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Alike for all calls to an endpoint, until its credentials change."""
+    lower = {name.lower(): value for name, value in configured}
+    return MappingProxyType({**JSON_HEADERS, **lower, **dict(credentials)})
 
 
 def bearer(endpoint: Endpoint) -> dict[str, str]:
