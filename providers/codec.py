@@ -17,6 +17,8 @@ import numpy.typing as npt
 import orjson
 import pybase64
 
+from providers import decimals
+
 FLOAT32: Final = np.dtype("<f4")
 
 Matrix = npt.NDArray[np.float32]
@@ -29,6 +31,8 @@ _FEW: Final = 4
 """Vectors that are looked at sooner one by one than all together: one takes 1 or 10 us, a hundred 150 or 60."""
 
 
+_LONG: Final = 2**12
+"""Bytes of a vector whose numbers are all written alike: below that, finding their shortest forms takes less."""
 _LONGEST_NUMBER: Final = 32
 """Bytes of text, blanks included, that a number is handed on with: doubles have 20, pretty-printed ones 30."""
 
@@ -48,7 +52,7 @@ def parse_json(body: bytes | bytearray) -> Any:
 
 
 def write_json(value: object) -> bytes:
-    """JSON without blanks, in which there may be vectors `as_text` or `as_numbers`."""
+    """JSON without blanks, in which there may be numpy's arrays, and vectors `as_text` or `as_numbers`."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -111,7 +115,21 @@ def vector_to_base64(vector: bytes) -> bytes:
 
 def vector_to_json(vector: bytes) -> bytes:
     """A JSON list whose numbers, read back as float32, equal the vector bit for bit."""
-    return write_json(as_numbers(vector))
+    return b"[%b" % lists_to_json([vector])[0]
+
+
+def lists_to_json(vectors: Sequence[bytes]) -> list[bytes | memoryview]:
+    """The same of vectors of one length, each list without the bracket that opens it."""
+    others = iter(_written([vector for vector in vectors if not isinstance(vector, Written)]))
+    return [memoryview(each.text)[1:] if isinstance(each, Written) else next(others) for each in vectors]
+
+
+def _written(vectors: Sequence[bytes]) -> list[memoryview]:
+    if vectors and len(vectors[0]) >= _LONG:
+        lists = decimals.lists(matrix(vectors))
+        if lists is not None:
+            return [row.data for row in lists]
+    return [memoryview(write_json(np.frombuffer(vector, FLOAT32)))[1:] for vector in vectors]
 
 
 def as_text(vector: bytes) -> str:
@@ -120,8 +138,8 @@ def as_text(vector: bytes) -> str:
 
 
 def as_numbers(vector: bytes) -> object:
-    """What `write_json` writes as such a list."""
-    return orjson.Fragment(vector.text) if isinstance(vector, Written) else np.frombuffer(vector, FLOAT32)
+    """What `write_json` writes as a list of numbers."""
+    return orjson.Fragment(vector_to_json(vector))
 
 
 def plainly_right(vectors: Sequence[bytes], kept: int | None = None) -> bool:

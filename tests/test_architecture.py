@@ -130,7 +130,8 @@ GATEWAY_ORDER = [
     {"__main__"},
 ]
 PROVIDERS_ORDER = [
-    {"codec", "base"},
+    {"decimals", "base"},
+    {"codec"},
     {"engine"},
     {
         "errors_shape",
@@ -176,6 +177,7 @@ DOORS = {
     "numpy": {
         "gateway.contract",
         "providers.codec",
+        "providers.decimals",
         "providers.local.safetensors",
         "providers.local.pooling",
         "providers.local.static",
