@@ -31,8 +31,8 @@ _FEW: Final = 4
 """Vectors that are looked at sooner one by one than all together: one takes 1 or 10 us, a hundred 150 or 60."""
 
 
-_LONG: Final = 2**12
-"""Bytes of a vector whose numbers are all written alike: below that, finding their shortest forms takes less."""
+_MANY: Final = 2**14
+"""Bytes of vectors whose numbers are all written alike: for fewer, finding their shortest forms takes less."""
 _LONGEST_NUMBER: Final = 32
 """Bytes of text, blanks included, that a number is handed on with: doubles have 20, pretty-printed ones 30."""
 
@@ -125,7 +125,7 @@ def lists_to_json(vectors: Sequence[bytes]) -> list[bytes | memoryview]:
 
 
 def _written(vectors: Sequence[bytes]) -> list[memoryview]:
-    if vectors and len(vectors[0]) >= _LONG:
+    if vectors and len(vectors) * len(vectors[0]) >= _MANY:
         lists = decimals.lists(matrix(vectors))
         if lists is not None:
             return [row.data for row in lists]

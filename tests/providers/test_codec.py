@@ -56,7 +56,7 @@ def test_numbers_round_trip(raw: bytes) -> None:
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_long_numbers_round_trip(numbers: list[float]) -> None:
     """So does a vector of many values, which are written another way, whatever they are."""
-    raw = vector(*numbers, *[0.1] * 1024)
+    raw = vector(*numbers, *[0.1] * 8192)
 
     assert raw == codec.vector_from_numbers(codec.parse_json(codec.vector_to_json(raw)))
 
