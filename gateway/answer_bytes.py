@@ -6,6 +6,7 @@ everything else is parsed. A body that ends early is a fault.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -28,7 +29,7 @@ class AnswerBytes:
 
     __slots__ = (
         *("done", "untouched", "room", "_most", "_keep", "_outcome", "_parser"),
-        *("_status", "_headers", "_coding", "_length", "_body", "_filled"),
+        *("_status", "_headers", "_coding", "_length", "_body", "_received", "_filled"),
     )
 
     def __init__(self, most: int) -> None:
@@ -44,17 +45,19 @@ class AnswerBytes:
         self._headers: Mapping[str, str] = {}
         self._coding: str | None = None
         self._length = 0
-        self._body: bytes | bytearray = b""
+        self._body = b""
+        self._received: io.BytesIO | None = None
         self._filled = 0
 
     @property
     def outcome(self) -> Response | Fault | None:
         """None until it is done."""
         if self._outcome is None and self.done:
-            body = self._body
-            if isinstance(body, bytearray):
-                del body[self._length :]
-            plain = body if self._coding is None else compression.decoded(body, self._coding, self._most)
+            if self._received is not None:
+                self._received.truncate(self._length)
+                self._body, self._received = self._received.getvalue(), None  # which is no copy
+            coding, body = self._coding, self._body
+            plain = body if coding is None else compression.decoded(body, coding, self._most)
             self._outcome = plain if isinstance(plain, Fault) else Response(self._status, self._headers, plain)
         return self._outcome
 
@@ -78,9 +81,10 @@ class AnswerBytes:
 
     def fill(self, count: int) -> None:
         """So many bytes have come into `room`."""
+        room, self.room = self.room, None
         self._filled += count
-        if self._filled < self._length:
-            self.room = memoryview(self._body)[self._filled :]
+        if room is not None and self._filled < self._length:
+            self.room = room[count:]
             return
         self._keep = self._keep and self._filled == self._length
         self._finish()
@@ -128,11 +132,9 @@ class AnswerBytes:
 
     def _make_room(self, length: int, chunks: Sequence[memoryview | bytes]) -> None:
         """Room for one byte more than is announced, so that an overlong body is noticed."""
-        self._length, self._body = length, bytearray(length + 1)
-        for chunk in chunks:
-            self._body[self._filled : self._filled + len(chunk)] = chunk
-            self._filled += len(chunk)
-        self.room = memoryview(self._body)[self._filled :]
+        self._length, self._received = length, io.BytesIO(bytes(length + 1))
+        self._filled = sum(map(self._received.write, chunks))
+        self.room = self._received.getbuffer()[self._filled :]
 
     def _finish(self, fault: Fault | None = None) -> None:
         """The first outcome counts."""

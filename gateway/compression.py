@@ -18,7 +18,7 @@ _RAW: Final = -15
 """What some servers take `deflate` for."""
 
 
-def decoded(body: bytes | bytearray, codings: str, most: int) -> bytes | bytearray | Fault:
+def decoded(body: bytes, codings: str, most: int) -> bytes | Fault:
     """`codings` is the header `content-encoding`, whose last was applied last; at most `most` bytes come out."""
     for coding in reversed([word.strip().lower() for word in codings.split(",")]):
         if coding in ("", "identity"):
@@ -38,10 +38,10 @@ def decoded(body: bytes | bytearray, codings: str, most: int) -> bytes | bytearr
     return body
 
 
-def _members(body: bytes | bytearray, most: int) -> bytes | Fault:
+def _members(body: bytes, most: int) -> bytes | Fault:
     """Gzip allows several streams, one behind the other."""
     parts: list[bytes] = []
-    rest: bytes | bytearray = body
+    rest = body
     while rest or not parts:
         one = zlib.decompressobj(_GZIP)
         parts.append(one.decompress(rest, most + 1 - sum(map(len, parts))))
@@ -53,14 +53,14 @@ def _members(body: bytes | bytearray, most: int) -> bytes | Fault:
     return b"".join(parts)
 
 
-def _deflated(body: bytes | bytearray, most: int) -> bytes | Fault:
+def _deflated(body: bytes, most: int) -> bytes | Fault:
     try:
         return _stream(body, _ZLIB, most)
     except zlib.error:
         return _stream(body, _RAW, most)
 
 
-def _stream(body: bytes | bytearray, kind: int, most: int) -> bytes | Fault:
+def _stream(body: bytes, kind: int, most: int) -> bytes | Fault:
     one = zlib.decompressobj(kind)
     plain = one.decompress(body, most + 1)
     if len(plain) > most:

@@ -67,7 +67,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | bytearray = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

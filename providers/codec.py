@@ -29,8 +29,6 @@ _LEAVES: Final = frozenset({str, list, int, float, bool})
 """Kinds of JSON values that are surely no objects; to ask whether something is a `Mapping` costs more."""
 _FEW: Final = 4
 """Vectors that are looked at sooner one by one than all together: one takes 1 or 10 us, a hundred 150 or 60."""
-
-
 _MANY: Final = 2**14
 """Bytes of vectors whose numbers are all written alike: for fewer, finding their shortest forms takes less."""
 _LONGEST_NUMBER: Final = 32
@@ -46,7 +44,7 @@ class Written(bytes):
     text: bytes
 
 
-def parse_json(body: bytes | bytearray) -> Any:
+def parse_json(body: bytes) -> Any:
     """Strict JSON: no NaN, no infinity, no lone surrogate; raises `JSONError`."""
     return orjson.loads(body)
 
@@ -115,7 +113,7 @@ def vector_to_base64(vector: bytes) -> bytes:
 
 def vector_to_json(vector: bytes) -> bytes:
     """A JSON list whose numbers, read back as float32, equal the vector bit for bit."""
-    return b"[%b" % lists_to_json([vector])[0]
+    return b"".join((b"[", lists_to_json([vector])[0]))
 
 
 def lists_to_json(vectors: Sequence[bytes]) -> list[bytes | memoryview]:

@@ -16,8 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from providers import codec
 
-Body = bytes | bytearray
-
 _BASE64: Final = re.compile(rb'"embedding"[ \t\n\r]*:[ \t\n\r]*"')
 _NUMBERS: Final = re.compile(rb"\[[ \t\n\r]*[-0-9]")
 _ESCAPE: Final = rb"\b"
@@ -50,7 +48,7 @@ class Excerpt(NamedTuple):
         return None if vectors else around[0]
 
 
-def of(body: Body) -> Excerpt | None:
+def of(body: bytes) -> Excerpt | None:
     """The vectors of `"embedding"` in base64, or else all lists of numbers; None where there are none, or in doubt.
 
     None says nothing of the answer but that it has to be parsed whole.
@@ -61,12 +59,12 @@ def of(body: Body) -> Excerpt | None:
     return _read(body, _lists if first is None else functools.partial(_texts, before=first.group()))
 
 
-def of_numbers(body: Body) -> Excerpt | None:
+def of_numbers(body: bytes) -> Excerpt | None:
     """The same of lists of numbers alone."""
     return _read(body, _lists)
 
 
-def _read(body: Body, cut: Callable[[Body], tuple[list[Body | memoryview], list[bytes]]]) -> Excerpt | None:
+def _read(body: bytes, cut: Callable[[bytes], tuple[list[bytes | memoryview], list[bytes]]]) -> Excerpt | None:
     try:
         pieces, vectors = cut(body)
         rest = b"".join(pieces)
@@ -77,10 +75,10 @@ def _read(body: Body, cut: Callable[[Body], tuple[list[Body | memoryview], list[
         return None
 
 
-def _texts(body: Body, before: bytes) -> tuple[list[Body | memoryview], list[bytes]]:
+def _texts(body: bytes, before: bytes) -> tuple[list[bytes | memoryview], list[bytes]]:
     """The pieces between texts that `before` stands before, with marks between the texts' quotes."""
     view, done, number = memoryview(body), 0, 0
-    pieces: list[Body | memoryview] = []
+    pieces: list[bytes | memoryview] = []
     texts: list[memoryview] = []
     at = body.find(before)
     while at >= 0:
@@ -95,10 +93,10 @@ def _texts(body: Body, before: bytes) -> tuple[list[Body | memoryview], list[byt
     return pieces, list(map(codec.vector_from_base64, texts))
 
 
-def _lists(body: Body) -> tuple[list[Body | memoryview], list[bytes]]:
+def _lists(body: bytes) -> tuple[list[bytes | memoryview], list[bytes]]:
     """The pieces between lists that begin with a number, with marks in quotes in their place."""
     view, done = memoryview(body), 0
-    pieces: list[Body | memoryview] = []
+    pieces: list[bytes | memoryview] = []
     vectors: list[bytes] = []
     begin = body.find(b"[")
     while begin >= 0:

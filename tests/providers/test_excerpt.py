@@ -71,16 +71,6 @@ def test_parts_are_used(form: Any) -> None:
     assert ([A, B], answer(found.marks)) == (found.vectors, found.payload)
 
 
-def test_both_kinds_of_bytes() -> None:
-    """A body that can be changed is read as well, and can be changed again afterwards."""
-    body = bytearray(json.dumps(answer([numbers(A)])).encode())
-    found = excerpt.of(body)
-    body.clear()
-
-    assert found is not None
-    assert [A] == found.vectors
-
-
 PIECES = st.sampled_from(
     [
         *(
