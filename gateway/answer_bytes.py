@@ -27,27 +27,23 @@ class AnswerBytes:
     is told how much came: so the kernel writes a large body to where it stays.
     """
 
-    __slots__ = (
-        *("done", "untouched", "room", "_most", "_keep", "_outcome", "_parser"),
-        *("_status", "_headers", "_coding", "_length", "_body", "_received", "_filled"),
-    )
+    done = False
+    untouched = True
+    """Whether not a byte has come yet."""
+    room: memoryview | None = None
+    _keep = False
+    _outcome: Response | Fault | None = None
+    _parser: AnswerParser | None = None
+    _status = 0
+    _headers: Mapping[str, str] = {}
+    _coding: str | None = None
+    _length = 0
+    _body = b""
+    _received: io.BytesIO | None = None
+    _filled = 0
 
     def __init__(self, most: int) -> None:
-        self.done = False
-        self.untouched = True
-        """Whether not a byte has come yet."""
-        self.room: memoryview | None = None
         self._most = most
-        self._keep = False
-        self._outcome: Response | Fault | None = None
-        self._parser: AnswerParser | None = None
-        self._status = 0
-        self._headers: Mapping[str, str] = {}
-        self._coding: str | None = None
-        self._length = 0
-        self._body = b""
-        self._received: io.BytesIO | None = None
-        self._filled = 0
 
     @property
     def outcome(self) -> Response | Fault | None:
@@ -64,7 +60,7 @@ class AnswerBytes:
     @property
     def reusable(self) -> bool:
         """Whether the connection may carry another request: a whole answer has come, and nothing behind it."""
-        return self._keep and isinstance(self.outcome, Response)
+        return self.done and self._keep
 
     def feed(self, data: memoryview | bytes) -> None:
         if self.done:
@@ -103,15 +99,16 @@ class AnswerBytes:
 
     def _begin(self, head: Head, data: memoryview | bytes) -> None:
         """What follows the head is mostly the whole body, if that is not large."""
-        self._status, self._headers, self._keep = head.status, head.headers, True
+        self._status, self._headers = head.status, head.headers
         if head.length > self._most:
             self._finish(TOO_LARGE)
         elif len(data) < head.length:
+            self._keep = True
             self._make_room(head.length, [data])
         else:
             self._body = bytes(data[: head.length])
             self._keep = len(data) == head.length
-            self._finish()
+            self.done = True
 
     def _parse(self, parser: AnswerParser, data: memoryview | bytes) -> None:
         parser.feed(data)
@@ -139,7 +136,9 @@ class AnswerBytes:
     def _finish(self, fault: Fault | None = None) -> None:
         """The first outcome counts."""
         if not self.done:
-            self.done, self._outcome = True, fault
+            self.done = True
+            if fault is not None:
+                self._outcome, self._keep = fault, False
         self.room = None
         if self._parser is not None:
             self._parser.close()

@@ -320,7 +320,7 @@ def test_large_answers(secure: FakeOpenAI, openai_upstream: FakeOpenAI, loop: st
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize(("first", "second"), [(FOREVER, SOON), (SOON, 2 * SOON), (SOON, SOON)])
+@pytest.mark.parametrize(("first", "second"), [(FOREVER, SOON), (1.0, 1.2)])
 def test_deadline_on_a_kept_connection(loop: str, first: float, second: float) -> None:
     """A request on a kept connection has its own time, whatever the one before it had."""
 
