@@ -112,22 +112,22 @@ def vector_to_base64(vector: bytes) -> bytes:
 
 
 def vector_to_json(vector: bytes) -> bytes:
-    """A JSON list whose numbers, read back as float32, equal the vector bit for bit."""
-    return b"".join((b"[", lists_to_json([vector])[0]))
+    """A JSON list, in one line, whose numbers, read back as float32, equal the vector bit for bit."""
+    return write_json(np.frombuffer(vector, FLOAT32))
 
 
 def lists_to_json(vectors: Sequence[bytes]) -> list[bytes | memoryview]:
-    """The same of vectors of one length, each list without the bracket that opens it."""
-    others = iter(_written([vector for vector in vectors if not isinstance(vector, Written)]))
+    """Such lists of vectors of one length, in as many lines as they came in, without the bracket that opens each."""
+    others = iter(_lists_of_others([vector for vector in vectors if not isinstance(vector, Written)]))
     return [memoryview(each.text)[1:] if isinstance(each, Written) else next(others) for each in vectors]
 
 
-def _written(vectors: Sequence[bytes]) -> list[memoryview]:
+def _lists_of_others(vectors: Sequence[bytes]) -> list[memoryview]:
     if vectors and len(vectors) * len(vectors[0]) >= _MANY:
         lists = decimals.lists(matrix(vectors))
         if lists is not None:
             return [row.data for row in lists]
-    return [memoryview(write_json(np.frombuffer(vector, FLOAT32)))[1:] for vector in vectors]
+    return [memoryview(vector_to_json(vector))[1:] for vector in vectors]
 
 
 def as_text(vector: bytes) -> str:
@@ -137,7 +137,7 @@ def as_text(vector: bytes) -> str:
 
 def as_numbers(vector: bytes) -> object:
     """What `write_json` writes as a list of numbers."""
-    return orjson.Fragment(vector_to_json(vector))
+    return orjson.Fragment(vector.text) if isinstance(vector, Written) else np.frombuffer(vector, FLOAT32)
 
 
 def plainly_right(vectors: Sequence[bytes], kept: int | None = None) -> bool:
@@ -206,7 +206,8 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     This is the JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396
     """
     result = dict(under)
-    if not over:
+    if _LEAVES.issuperset(map(type, over.values())):
+        result.update(over)
         return result
     layers: list[tuple[dict[str, Any], Mapping[str, Any]]] = [(result, over)]
     while layers:  # no recursion: JSON can be read nested deeper than Python calls

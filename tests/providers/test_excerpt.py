@@ -174,11 +174,11 @@ def test_text_is_kept(text: str) -> None:
     found = openai_shape.parse_response(Response(200, {}, b'{"data":[{"index":0,"embedding":%b}]}' % text.encode()))
     assert isinstance(found, Embeddings)
 
-    assert text.encode() == codec.vector_to_json(found.vectors[0])
+    assert [text[1:].encode()] == codec.lists_to_json(found.vectors)
 
 
 def test_text_of_endless_digits() -> None:
     """Numbers that are much longer than need be are written anew."""
-    found = codec.vector_from_json(b"[0.%b]" % (b"3" * 100))
+    (found,) = codec.lists_to_json([codec.vector_from_json(b"[0.%b]" % (b"3" * 100))])
 
-    assert re.fullmatch(rb"\[0.3{6,8}[0-9]?\]", codec.vector_to_json(found))
+    assert re.fullmatch(rb"0.3{6,8}[0-9]?\]", found)
