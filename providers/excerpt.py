@@ -53,8 +53,8 @@ def of(body: bytes) -> Excerpt | None:
 
     None says nothing of the answer but that it has to be parsed whole.
     """
-    if len(body) <= _SMALL:
-        return of_numbers(body) if body.count(b"[") > 1 else None
+    if len(body) <= _SMALL:  # of its brackets, the list of items' own is the first
+        return of_numbers(body) if body.find(b"[", body.find(b"[") + 1) >= 0 else None
     first = _BASE64.search(body, 0, _NEAR)
     return _read(body, _lists if first is None else functools.partial(_texts, before=first.group()))
 

@@ -43,10 +43,12 @@ def posted(
     url: str, own: Mapping[str, Any], call: EmbedCall, endpoint: Endpoint, credentials: Mapping[str, str]
 ) -> Request:
     """The same for a service that wants its credentials in headers of its own."""
-    layers = (endpoint.extra_body, call.extra)
-    body = codec.merged(codec.merged({}, layers[0]), layers[1]) if any(layers) else {}
+    body: dict[str, Any] = {}
+    for layer in (endpoint.extra_body, call.extra, own):
+        if layer:
+            body = codec.merged(body, layer)  # which leaves out the nulls of each
     headers = _headers(tuple(endpoint.headers.items()), tuple(credentials.items()))
-    return Request("POST", url, headers, codec.write_json(codec.merged(body, own)))  # which leave out nulls
+    return Request("POST", url, headers, codec.write_json(body))
 
 
 @functools.lru_cache(maxsize=256)
