@@ -35,27 +35,34 @@ class Result:
 
 def result_body(result: Result, encoding: EncodingFormat) -> bytes:
     """OpenAI's answer, around vectors that are joined as they are: no Python float is ever made."""
+    texts: Sequence[bytes | memoryview]
     if encoding == "base64":
-        before, after = b'"', b'"'
-        texts: Sequence[bytes | memoryview] = list(map(codec.vector_to_base64, result.vectors))
+        texts, before, end = codec.vectors_to_base64(result.vectors), _before_base64, b'"}],"model":'
     else:
-        before, after = b"[", b""
-        texts = codec.lists_to_json(result.vectors)
+        texts, before, end = codec.lists_to_json(result.vectors), _before_numbers, b'}],"model":'
     parts: list[bytes | memoryview] = [b""] * (2 * len(texts))
-    parts[::2] = [_between(index, before, after) for index in range(len(texts))]
-    parts[1::2] = texts
-    parts[0] = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":' + before
+    parts[::2], parts[1::2] = map(before, range(len(texts))), texts
     parts += (
-        after + b'}],"model":',
+        end,
         codec.write_json(result.model),
         b',"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (result.tokens, result.tokens),
     )
     return b"".join(parts)
 
 
-@functools.lru_cache(maxsize=4096)
-def _between(index: int, before: bytes, after: bytes) -> bytes:
-    return b'%b},{"object":"embedding","index":%d,"embedding":%b' % (after, index, before)
+@functools.lru_cache(maxsize=2048)
+def _before_base64(index: int) -> bytes:
+    return _before(index, b'"},') + b'"'
+
+
+@functools.lru_cache(maxsize=2048)
+def _before_numbers(index: int) -> bytes:
+    return _before(index, b"},") + b"["
+
+
+def _before(index: int, after_the_last: bytes) -> bytes:
+    first = after_the_last if index else b'{"object":"list","data":['
+    return b'%b{"object":"embedding","index":%d,"embedding":' % (first, index)
 
 
 def nugen_body(result: Result, encoding: EncodingFormat, *, request_id: str, created: int) -> bytes:

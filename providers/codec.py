@@ -54,12 +54,17 @@ def write_json(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def vector_from_base64(text: str | memoryview) -> bytes:
+def vector_from_base64(text: str) -> bytes:
     """The float32 bytes behind a base64 text; raises ValueError when it is not whole base64 of whole floats."""
-    raw = pybase64.b64decode(text, validate=True)
-    if len(raw) % 4:
-        raise ValueError(f"{len(raw)} bytes are no whole number of float32 values")
-    return raw
+    return vectors_from_base64([text])[0]
+
+
+def vectors_from_base64(texts: Sequence[str | memoryview]) -> list[bytes]:
+    """The same of several."""
+    vectors = [pybase64.b64decode(text, None, True) for text in texts]
+    if any(map((FLOAT32.itemsize - 1).__and__, map(len, vectors))):
+        raise ValueError("bytes that are no whole number of float32 values")
+    return vectors
 
 
 def direction_of_int8(text: str) -> bytes:
@@ -109,6 +114,10 @@ def _packed(numbers: Sequence[Any]) -> bytes:
 
 def vector_to_base64(vector: bytes) -> bytes:
     return pybase64.b64encode(vector)
+
+
+def vectors_to_base64(vectors: Sequence[bytes]) -> list[bytes]:
+    return list(map(pybase64.b64encode, vectors))
 
 
 def vector_to_json(vector: bytes) -> bytes:

@@ -77,20 +77,23 @@ def _read(body: bytes, cut: Callable[[bytes], tuple[list[bytes | memoryview], li
 
 def _texts(body: bytes, before: bytes) -> tuple[list[bytes | memoryview], list[bytes]]:
     """The pieces between texts that `before` stands before, with marks between the texts' quotes."""
-    view, done, number = memoryview(body), 0, 0
-    pieces: list[bytes | memoryview] = []
+    view, find, width, done = memoryview(body), body.find, len(before), 0
+    rests: list[memoryview] = []
     texts: list[memoryview] = []
-    at = body.find(before)
+    at = find(before)
     while at >= 0:
-        begin = at + len(before)
-        end = body.index(b'"', begin)
-        pieces += (view[done:begin], _escaped(number))
+        begin = at + width
+        end = find(b'"', begin)
+        rests.append(view[done:begin])
         texts.append(view[begin:end])
-        number += 1
         done = end
-        at = body.find(before, end)
+        at = find(before, end)
+    if done < 0:
+        raise ValueError("the last text has no end")
+    pieces: list[bytes | memoryview] = [b""] * (2 * len(rests))
+    pieces[::2], pieces[1::2] = rests, map(_escaped, range(len(rests)))
     pieces.append(view[done:])
-    return pieces, list(map(codec.vector_from_base64, texts))
+    return pieces, codec.vectors_from_base64(texts)
 
 
 def _lists(body: bytes) -> tuple[list[bytes | memoryview], list[bytes]]:

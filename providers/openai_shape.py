@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from providers import codec, excerpt
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
+
+_INDEX: Final = itemgetter("index")
+_EMBEDDING: Final = itemgetter("embedding")
 
 
 @functools.lru_cache(maxsize=256)
@@ -79,8 +83,8 @@ def _parsed_apart(response: Response) -> Embeddings | None:
         return None
     try:
         items = found.payload["data"]
-        indexes = [item["index"] for item in items]
-        if [item["embedding"] for item in items] == found.marks and set(map(type, indexes)) == {int}:
+        indexes = list(map(_INDEX, items))
+        if list(map(_EMBEDDING, items)) == found.marks and set(map(type, indexes)) == {int}:
             return Embeddings(found.vectors, indexes, prompt_tokens(found.payload.get("usage")))
     except (LookupError, TypeError):
         pass
