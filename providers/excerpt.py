@@ -22,6 +22,8 @@ _ESCAPE: Final = rb"\b"
 _SAME: Final = rb"\u0008"
 _SMALL: Final = 2**15
 """Bytes of an answer with base64, a vector or a few, that is parsed as soon as it is cut up."""
+_MOST: Final = 4096
+"""Vectors of an answer; no call has as many inputs, and more that are short would take long to cut out."""
 _NEAR: Final = 2**12
 """Bytes of an answer in which its first vector begins."""
 
@@ -81,15 +83,17 @@ def _texts(body: bytes, before: bytes) -> tuple[list[bytes | memoryview], list[b
     rests: list[memoryview] = []
     texts: list[memoryview] = []
     at = find(before)
-    while at >= 0:
+    for _ in range(_MOST):
+        if at < 0:
+            break
         begin = at + width
         end = find(b'"', begin)
         rests.append(view[done:begin])
         texts.append(view[begin:end])
         done = end
         at = find(before, end)
-    if done < 0:
-        raise ValueError("the last text has no end")
+    if done < 0 or at >= 0:
+        raise ValueError("the last text has no end, or there are too many")
     pieces: list[bytes | memoryview] = [b""] * (2 * len(rests))
     pieces[::2], pieces[1::2] = rests, map(_escaped, range(len(rests)))
     pieces.append(view[done:])
@@ -102,7 +106,9 @@ def _lists(body: bytes) -> tuple[list[bytes | memoryview], list[bytes]]:
     pieces: list[bytes | memoryview] = []
     vectors: list[bytes] = []
     begin = body.find(b"[")
-    while begin >= 0:
+    for _ in range(2 * _MOST):
+        if begin < 0:
+            break
         end = begin + 1
         if _NUMBERS.match(body, begin):
             end = body.index(b"]", begin) + 1
@@ -110,15 +116,17 @@ def _lists(body: bytes) -> tuple[list[bytes | memoryview], list[bytes]]:
             vectors.append(codec.vector_from_json(bytes(view[begin:end])))
             done = end
         begin = body.find(b"[", end)
+    if begin >= 0 or len(vectors) > _MOST:
+        raise ValueError("there are too many lists")
     pieces.append(view[done:])
     return pieces, vectors
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=_MOST)
 def _mark(number: int) -> str:
     return f"\b{number}"
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=_MOST)
 def _escaped(number: int) -> bytes:
     return b"%b%d" % (_ESCAPE, number)

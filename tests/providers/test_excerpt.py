@@ -71,6 +71,22 @@ def test_parts_are_used(form: Any) -> None:
     assert ([A, B], answer(found.marks)) == (found.vectors, found.payload)
 
 
+@pytest.mark.parametrize("form", [base64, numbers])
+@pytest.mark.parametrize(("count", "cut"), [(4096, True), (4097, False)])
+def test_too_many(form: Any, count: int, cut: bool) -> None:
+    """More vectors than any call asks for are not cut out, and read all the same."""
+    body = json.dumps(answer([form(A)] * count)).encode()
+
+    assert cut == (excerpt.of(body) is not None)
+    assert whole(body) == openai_shape.parse_response(Response(200, {}, body))
+
+
+@pytest.mark.parametrize("body", [b"[" * 10_000, b"[[" + b"[]," * 10_000 + b"[1]]]"], ids=["nested", "empty"])
+def test_too_many_lists(body: bytes) -> None:
+    """Among more lists than any answer has, nothing is looked for."""
+    assert excerpt.of_numbers(body) is None
+
+
 PIECES = st.sampled_from(
     [
         *(
