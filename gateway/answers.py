@@ -5,7 +5,8 @@ https://platform.openai.com/docs/api-reference/embeddings/object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,38 +33,51 @@ class Result:
     """How many of the inputs cost nothing, where a cache is used: found there, or sent already for someone else."""
 
 
-def _written(encoding: EncodingFormat) -> tuple[bytes, Callable[[bytes], bytes]]:
-    """What stands around a vector's text, and what writes it."""
-    return (b'"', codec.vector_to_base64) if encoding == "base64" else (b"", codec.vector_to_json)
-
-
 def result_body(result: Result, encoding: EncodingFormat) -> bytes:
-    """OpenAI's answer. The vectors are joined as they are: no Python float is ever made."""
-    quote, written = _written(encoding)
-    parts = [b'{"object":"list","data":[']
-    for index, text in enumerate(map(written, result.vectors)):
-        parts += (b'{"object":"embedding","index":%d,"embedding":%b' % (index, quote), text, quote, b"},")
-    parts[-1:] = (
-        b'}],"model":',
+    """OpenAI's answer, around vectors that are joined as they are: no Python float is ever made."""
+    texts: Sequence[bytes | memoryview]
+    if encoding == "base64":
+        texts, before, end = codec.vectors_to_base64(result.vectors), _before_base64, b'"}],"model":'
+    else:
+        texts, before, end = codec.lists_to_json(result.vectors), _before_numbers, b'}],"model":'
+    parts: list[bytes | memoryview] = [b""] * (2 * len(texts))
+    parts[::2], parts[1::2] = map(before, range(len(texts))), texts
+    parts += (
+        end,
         codec.write_json(result.model),
         b',"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (result.tokens, result.tokens),
     )
     return b"".join(parts)
 
 
+@functools.lru_cache(maxsize=2048)
+def _before_base64(index: int) -> bytes:
+    return _before(index, b'"},') + b'"'
+
+
+@functools.lru_cache(maxsize=2048)
+def _before_numbers(index: int) -> bytes:
+    return _before(index, b"},") + b"["
+
+
+def _before(index: int, after_the_last: bytes) -> bytes:
+    first = after_the_last if index else b'{"object":"list","data":['
+    return b'%b{"object":"embedding","index":%d,"embedding":' % (first, index)
+
+
 def nugen_body(result: Result, encoding: EncodingFormat, *, request_id: str, created: int) -> bytes:
     """Nugen's answer, whose items have no `object` and whose usage has one number. https://docs.nugen.in"""
-    quote, written = _written(encoding)
-    parts = [b'{"id":', codec.write_json(f"embed-{request_id}"), b',"object":"embedding","data":[']
-    for index, text in enumerate(map(written, result.vectors)):
-        parts += (b'{"embedding":' + quote, text, quote, b',"index":%d},' % index)
-    parts[-1] = parts[-1][:-1]
-    parts += (
-        b'],"model":',
-        codec.write_json(result.model),
-        b',"created":%d,"usage":{"total_tokens":%d}}' % (created, result.tokens),
+    written = codec.as_text if encoding == "base64" else codec.as_numbers
+    return codec.write_json(
+        {
+            "id": f"embed-{request_id}",
+            "object": "embedding",
+            "data": [{"embedding": written(vector), "index": index} for index, vector in enumerate(result.vectors)],
+            "model": result.model,
+            "created": created,
+            "usage": {"total_tokens": result.tokens},
+        }
     )
-    return b"".join(parts)
 
 
 def error_body(error: GatewayError) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -14,6 +15,9 @@ JOINED: Final = 2**14
 """Bytes; a smaller body goes out in one piece with its head, which costs less than a second system call."""
 PIECE: Final = 2**18
 """Bytes of a large body that the transport is given at a time, so that it never holds a copy of all of it."""
+_EARLY: Final = 0.001
+"""Seconds that an event loop may ring before the time."""
+_NOTHING: Final = memoryview(b"")
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -25,10 +29,14 @@ class Channel(asyncio.BufferedProtocol):
     def __init__(self, scratch: memoryview, on_lost: Callable[[Channel], None]) -> None:
         self._scratch = scratch
         self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._answer: AnswerBytes | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._unsent = memoryview(b"")
+        self._deadline = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
+        self._unsent = _NOTHING
         self._paused = False
         self._gone = False
         self.idle_since = 0.0
@@ -39,12 +47,14 @@ class Channel(asyncio.BufferedProtocol):
 
         Afterwards the connection is open if it can carry another exchange, and closed if not.
         """
-        transport, loop = self._transport, asyncio.get_running_loop()
+        transport = self._transport
         if transport is None or self._gone:
             return None
         answer = self._answer = AnswerBytes(most)
-        waiter = self._waiter = loop.create_future()
-        timer = loop.call_at(deadline, self._wake)
+        waiter = self._waiter = self._loop.create_future()
+        self._deadline = deadline
+        if deadline < self._alarm_at:
+            self._set_alarm()
         try:
             self._write(transport, head, body)
             await waiter
@@ -52,12 +62,11 @@ class Channel(asyncio.BufferedProtocol):
             self.abort()
             raise
         finally:
-            timer.cancel()
             self._answer = self._waiter = None
-            sent, self._unsent = not self._unsent, memoryview(b"")
-        if not (answer.reusable and sent):
+            sent, self._unsent = not self._unsent, _NOTHING
+        if not (sent and answer.reusable):
             self.abort()
-        if answer.outcome is not None:
+        if answer.done:
             return answer.outcome
         return None if self._gone else TIMED_OUT
 
@@ -69,6 +78,24 @@ class Channel(asyncio.BufferedProtocol):
         """At once: neither what is unsent nor a goodbye of TLS is waited for."""
         if self._transport is not None:
             self._transport.abort()
+
+    # ── the deadline ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _set_alarm(self) -> None:
+        """It stays set when an exchange is over, and is set anew when it rings: mostly each deadline is a later one."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = self._deadline
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_at = None, math.inf
+        if self._waiter is None:
+            return
+        if self._deadline <= self._loop.time() + _EARLY:
+            self._wake()
+        else:
+            self._set_alarm()
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,7 +138,7 @@ class Channel(asyncio.BufferedProtocol):
             answer.fill(nbytes)
         else:
             answer.feed(self._scratch[:nbytes])
-        if answer.outcome is not None:
+        if answer.done:
             self._answer = None
             self._wake()
 
@@ -128,6 +155,9 @@ class Channel(asyncio.BufferedProtocol):
         if self._answer is not None and not self._answer.untouched:
             self._answer.lose()
         self._wake()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         self._on_lost(self)
 
     def _wake(self) -> None:

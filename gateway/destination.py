@@ -10,7 +10,7 @@ import ipaddress
 import re
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import idna
 
@@ -24,8 +24,7 @@ _KEPT: Final = "%/?:@!$&'()*+,;=-._~[]"
 """Everything else of a path or a query is sent as %XX, what is already so stays as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The server, which connections are kept by. `host` is a name in ASCII, or an address without brackets."""
 
     scheme: str

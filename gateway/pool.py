@@ -6,7 +6,7 @@ There may be as many as there are requests at the same time: the targets' `max_c
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from typing import Final
 
 from gateway import destination, request_bytes
@@ -25,7 +25,8 @@ class Pool:
         self._way = way
         self._connect_seconds = connect_seconds
         self._scratch = scratch
-        self._idle: dict[Origin, deque[Channel]] = {}
+        self._idle: defaultdict[Origin, deque[Channel]] = defaultdict(deque)
+        """By server, of which there are as many as the configuration names."""
         self._open: set[Channel] = set()
         self._all_closed = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
@@ -47,22 +48,23 @@ class Pool:
         where = destination.of(request.url)
         if isinstance(where, Fault):
             return where
-        absolute = self._way.is_absolute(where.origin)
         proxy = self._way.proxy
+        absolute = proxy is not None and self._way.is_absolute(where.origin)
         head = request_bytes.head(request, where, absolute, None if proxy is None else proxy.authorization)
         if isinstance(head, Fault):
             return head
-        kept = self._kept(where.origin)
+        idle = self._idle[where.origin]
+        kept = self._kept(idle) if idle else None
         if kept is not None:
             outcome = await kept.exchange(head, request.body, deadline, most)
             if outcome is not None or self._closed:
-                self._keep(where.origin, kept)
+                self._keep(idle, kept)
                 return outcome or CLOSED_EARLY
         made = await self._made(where.origin, deadline)
         if isinstance(made, Fault):
             return made
         outcome = await made.exchange(head, request.body, deadline, most)
-        self._keep(where.origin, made)
+        self._keep(idle, made)
         return CLOSED_EARLY if outcome is None else outcome
 
     def retire(self) -> None:
@@ -85,8 +87,7 @@ class Pool:
             self._all_closed.clear()
             await self._all_closed.wait()
 
-    def _kept(self, origin: Origin) -> Channel | None:
-        idle = self._idle.get(origin)
+    def _kept(self, idle: deque[Channel]) -> Channel | None:
         while idle:
             connection = idle.pop()
             if connection.is_open:
@@ -94,7 +95,7 @@ class Pool:
             connection.abort()  # TLS may still be saying goodbye
         return None
 
-    def _keep(self, origin: Origin, connection: Channel) -> None:
+    def _keep(self, idle: deque[Channel], connection: Channel) -> None:
         if not connection.is_open:
             return
         if self._retired:
@@ -102,9 +103,6 @@ class Pool:
             return
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
-        idle = self._idle.get(origin)
-        if idle is None:
-            idle = self._idle[origin] = deque()
         idle.append(connection)
         if self._sweep is None:
             self._sweep = loop.call_later(IDLE_SECONDS, self._close_idle)
@@ -113,13 +111,11 @@ class Pool:
         """Those at the left have been idle for longest. It comes back as long as any is left."""
         self._sweep = None
         loop = asyncio.get_running_loop()
-        for origin, idle in list(self._idle.items()):
+        for idle in self._idle.values():
             while idle and (idle[0].idle_since + IDLE_SECONDS <= loop.time() or not idle[0].is_open):
                 idle.popleft().abort()
-            if not idle:
-                del self._idle[origin]
-        if self._idle:
-            oldest = min(idle[0].idle_since for idle in self._idle.values())
+        oldest = min((idle[0].idle_since for idle in self._idle.values() if idle), default=None)
+        if oldest is not None:
             self._sweep = loop.call_at(oldest + IDLE_SECONDS, self._close_idle)
 
     async def _made(self, origin: Origin, deadline: float) -> Channel | Fault:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway import trust
 from gateway.exchange_faults import TIMED_OUT
@@ -22,8 +21,7 @@ _SCRATCH: Final = 2**16
 """Bytes that are read at a time until an answer's length is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """How a target is reached: targets that agree share one pool of connections."""
 
     proxy: str | None = None

@@ -12,7 +12,7 @@ from typing import Final
 
 from providers import bedrock_shape, cohere_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, Limits, Provider, Request, Response
-from providers.native_shape import json_of
+from providers.native_shape import answer_of
 
 
 def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
@@ -20,7 +20,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    return cohere_shape.parse(json_of(response), response, bedrock_shape.billed(response))
+    return cohere_shape.parse(answer_of(response), response, bedrock_shape.billed(response))
 
 
 BEDROCK_COHERE_V4: Final = Provider(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from providers import bedrock_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, InputType, Limits, Provider, Request, Response
-from providers.native_shape import embeddings, json_of
+from providers.native_shape import answer_of, embeddings
 
 ROLES: Final[Mapping[InputType, str]] = {
     "query": "GENERIC_RETRIEVAL",
@@ -33,7 +33,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 def parse_response(response: Response) -> Embeddings | Fault:
     billed = bedrock_shape.billed(response)
-    return embeddings(json_of(response), response, "embeddings", "embedding", prompt_tokens=billed)
+    return embeddings(answer_of(response), response, "embeddings", "embedding", prompt_tokens=billed)
 
 
 BEDROCK_NOVA: Final = Provider(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from providers import bedrock_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, Limits, Provider, Request, Response
-from providers.native_shape import at, json_of, one_embedding, tokens
+from providers.native_shape import answer_of, at, one_embedding, tokens
 
 
 def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
@@ -22,7 +22,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     billed = tokens(at(answer, "inputTextTokenCount")) or bedrock_shape.billed(response)
     return one_embedding(answer, response, "embedding", prompt_tokens=billed)
 

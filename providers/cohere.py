@@ -12,7 +12,7 @@ from typing import Final
 from providers import cohere_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Limits, Provider, Request, Response
 from providers.errors_shape import Meaning, oversized, parser
-from providers.native_shape import at, json_of, root, tokens
+from providers.native_shape import answer_of, at, root, tokens
 from providers.openai_shape import post, versioned
 
 
@@ -28,7 +28,7 @@ def build_v1_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     return cohere_shape.parse(answer, response, tokens(at(answer, "meta", "billed_units", "input_tokens")))
 
 

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/embeddings/create
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,8 +63,7 @@ class Dialect:
         return own
 
     def url(self, endpoint: Endpoint) -> str:
-        root = endpoint.base_url.rstrip("/")
-        return f"{root if self.version is None else openai_shape.versioned(root, self.version)}/{self.path}"
+        return _url(endpoint.base_url, self.version, self.path)
 
     def provider(self, name: str, base_url: str | None = None, *meanings: Meaning, **facts: Any) -> Provider:
         """The provider that speaks this dialect and answers in OpenAI's shape.
@@ -81,3 +81,9 @@ class Dialect:
             roles=frozenset(self.roles),
             **facts,
         )
+
+
+@functools.lru_cache(maxsize=256)
+def _url(base_url: str, version: str | None, path: str) -> str:
+    root = base_url.rstrip("/")
+    return f"{root if version is None else openai_shape.versioned(root, version)}/{path}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from providers import google_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, Limits, Provider, Request, Response
-from providers.native_shape import at, embeddings, json_of, root, tokens
+from providers.native_shape import answer_of, at, embeddings, root, tokens
 from providers.openai_shape import posted, versioned
 
 
@@ -31,7 +31,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     billed = tokens(at(answer, "usageMetadata", "promptTokenCount"))
     return embeddings(answer, response, "embeddings", "values", prompt_tokens=billed)
 

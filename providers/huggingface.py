@@ -12,7 +12,7 @@ from typing import Final
 
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, Limits, Provider, Request, Response
 from providers.errors_shape import parser
-from providers.native_shape import embeddings, json_of, root
+from providers.native_shape import answer_of, embeddings, root
 from providers.openai_shape import post
 
 
@@ -23,7 +23,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    return embeddings(json_of(response), response, "")
+    return embeddings(answer_of(response), response, "")
 
 
 HUGGINGFACE: Final = Provider(

@@ -5,7 +5,7 @@ A wire without an index answers in the order of the inputs. Whether the vectors 
 
 from __future__ import annotations
 
-from providers import codec
+from providers import codec, excerpt
 from providers.base import Embeddings, Endpoint, Fault, Response
 from providers.openai_shape import malformed
 
@@ -23,6 +23,13 @@ def json_of(response: Response) -> object:
         return None
 
 
+def answer_of(response: Response) -> object:
+    """The same with each list of numbers as the vector that it is."""
+    found = excerpt.of_numbers(response.body)
+    filled = None if found is None else found.filled()
+    return json_of(response) if filled is None else filled
+
+
 def at(value: object, *path: str) -> object:
     """What lies under these keys, or None as soon as one is missing."""
     for key in path:
@@ -35,9 +42,11 @@ def embeddings(
 ) -> Embeddings | Fault:
     """The vectors of the list at this place, like `embeddings.float`; the answer itself has the place "".
 
-    `path` leads from an item of the list to its numbers.
+    `path` leads from an item of the list to its numbers, or its vector.
     """
     items = at(answer, *place.split(".")) if place else answer
+    if isinstance(items, bytes):  # numbers, where their lists were to come
+        items = [None]
     if not isinstance(items, list):
         missing = f"the answer has no list `{place}`" if place else "the answer is not a list"
         return malformed("the answer is not JSON" if answer is None else missing, response.status)
@@ -63,6 +72,8 @@ def one_embedding(
 
 
 def _vector(numbers: object) -> bytes | None:
+    if isinstance(numbers, bytes):
+        return numbers
     try:
         return codec.vector_from_numbers(numbers) if isinstance(numbers, list) else None
     except ValueError:

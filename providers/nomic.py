@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, InputType, Limits, Provider, Request, Response
 from providers.errors_shape import parser
-from providers.native_shape import at, embeddings, json_of, root
+from providers.native_shape import answer_of, at, embeddings, root
 from providers.openai_shape import post, prompt_tokens, versioned
 
 ROLES: Final[Mapping[InputType, str]] = {
@@ -33,7 +33,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     return embeddings(answer, response, "embeddings", prompt_tokens=prompt_tokens(at(answer, "usage")))
 
 

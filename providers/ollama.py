@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Provider, Request, Response
 from providers.errors_shape import Meaning, parser
-from providers.native_shape import at, embeddings, json_of, root, tokens
+from providers.native_shape import answer_of, at, embeddings, root, tokens
 from providers.openai_shape import post
 
 
@@ -22,7 +22,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     return embeddings(answer, response, "embeddings", prompt_tokens=tokens(at(answer, "prompt_eval_count")))
 
 

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, Final
 
-from providers import codec
+from providers import codec, excerpt
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
+
+_INDEX: Final = itemgetter("index")
+_EMBEDDING: Final = itemgetter("embedding")
 
 
 @functools.lru_cache(maxsize=256)
@@ -43,10 +48,18 @@ def posted(
 ) -> Request:
     """The same for a service that wants its credentials in headers of its own."""
     body: dict[str, Any] = {}
-    for layer in (endpoint.extra_body, call.extra, own):  # `merged` leaves out the nulls of each
-        body = codec.merged(body, layer)
-    configured = {name.lower(): value for name, value in endpoint.headers.items()}
-    return Request("POST", url, {**JSON_HEADERS, **configured, **credentials}, codec.write_json(body))
+    for layer in (endpoint.extra_body, call.extra, own):
+        if layer:
+            body = codec.merged(body, layer)  # which leaves out the nulls of each
+    headers = _headers(tuple(endpoint.headers.items()), tuple(credentials.items()))
+    return Request("POST", url, headers, codec.write_json(body))
+
+
+@functools.lru_cache(maxsize=256)
+def _headers(configured: tuple[tuple[str, str], ...], credentials: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Alike for all calls to an endpoint, until its credentials change."""
+    lower = {name.lower(): value for name, value in configured}
+    return MappingProxyType({**JSON_HEADERS, **lower, **dict(credentials)})
 
 
 def bearer(endpoint: Endpoint) -> dict[str, str]:
@@ -58,8 +71,28 @@ def vector_of(embedding: str | list[Any]) -> bytes:
     return codec.vector_from_base64(embedding) if isinstance(embedding, str) else codec.vector_from_numbers(embedding)
 
 
-def parse_response(response: Response, vector_of: Callable[[str | list[Any]], bytes] = vector_of) -> Embeddings | Fault:
+def parse_response(response: Response) -> Embeddings | Fault:
     """Reads the vectors of `data[].embedding`. Whether they are right is checked later."""
+    return _parsed_apart(response) or parse_whole(response)
+
+
+def _parsed_apart(response: Response) -> Embeddings | None:
+    """None where anything is unusual, for `parse_whole` to say what."""
+    found = excerpt.of(response.body)
+    if found is None or not isinstance(found.payload, dict) or isinstance(found.payload.get("error"), dict | str):
+        return None
+    try:
+        items = found.payload["data"]
+        indexes = list(map(_INDEX, items))
+        if list(map(_EMBEDDING, items)) == found.marks and set(map(type, indexes)) == {int}:
+            return Embeddings(found.vectors, indexes, prompt_tokens(found.payload.get("usage")))
+    except (LookupError, TypeError):
+        pass
+    return None
+
+
+def parse_whole(response: Response, vector_of: Callable[[str | list[Any]], bytes] = vector_of) -> Embeddings | Fault:
+    """The same for a service whose vectors `vector_of` has to read."""
     try:
         payload = codec.parse_json(response.body)
     except codec.JSONError:

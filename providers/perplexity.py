@@ -22,7 +22,7 @@ def vector_of(embedding: str | list[Any]) -> bytes:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    return openai_shape.parse_response(response, vector_of)
+    return openai_shape.parse_whole(response, vector_of)
 
 
 # `encoding_format` is left out: what it means then is `base64_int8`, and its only other value are single bits.

@@ -19,7 +19,7 @@ def vector_of(embedding: str | list[Any]) -> bytes:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    return openai_shape.parse_response(response, vector_of)
+    return openai_shape.parse_whole(response, vector_of)
 
 
 SNOWFLAKE: Final = Dialect(

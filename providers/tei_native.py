@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, Limits, Provider, Request, Response
 from providers.errors_shape import parser
-from providers.native_shape import embeddings, header_tokens, json_of, root
+from providers.native_shape import answer_of, embeddings, header_tokens, root
 from providers.openai_shape import post
 
 
@@ -22,7 +22,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    return embeddings(json_of(response), response, "", prompt_tokens=header_tokens(response, "x-compute-tokens"))
+    return embeddings(answer_of(response), response, "", prompt_tokens=header_tokens(response, "x-compute-tokens"))
 
 
 TEI_EMBED: Final = Provider(

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from providers import google_shape
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Limits, Provider, Request, Response
-from providers.native_shape import at, embeddings, json_of, one_embedding, root, tokens
+from providers.native_shape import answer_of, at, embeddings, one_embedding, root, tokens
 from providers.openai_shape import post, versioned
 
 
@@ -47,7 +47,7 @@ def _url(call: EmbedCall, endpoint: Endpoint, method: str) -> str:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     predictions = at(answer, "predictions")
     statistics = [at(item, "embeddings", "statistics") for item in predictions] if isinstance(predictions, list) else []
     for item, said in enumerate(statistics):
@@ -59,7 +59,7 @@ def parse_response(response: Response) -> Embeddings | Fault:
 
 
 def parse_single_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     if at(answer, "truncated") is True:
         return _cut(response, 0)
     billed = tokens(at(answer, "usageMetadata", "promptTokenCount"))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, Limits, Provider, Request, Response
 from providers.errors_shape import parser
-from providers.native_shape import at, embeddings, json_of, root, tokens
+from providers.native_shape import answer_of, at, embeddings, root, tokens
 from providers.openai_shape import post
 
 API_VERSION: Final = "2024-05-31"
@@ -27,7 +27,7 @@ def build_request(call: EmbedCall, endpoint: Endpoint) -> Request:
 
 
 def parse_response(response: Response) -> Embeddings | Fault:
-    answer = json_of(response)
+    answer = answer_of(response)
     return embeddings(answer, response, "results", "embedding", prompt_tokens=tokens(at(answer, "input_token_count")))
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.answer_bytes import MOST_FRAMING, AnswerBytes
+from gateway.answer_bytes import AnswerBytes
+from gateway.answer_parser import MOST_FRAMING
 from gateway.exchange_faults import BROKEN_OFF, CLOSED_EARLY, NOT_HTTP, TOO_LARGE
 from providers.base import Fault, Response
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.answers import Result, error_body, nugen_body, result_body
 from gateway.errors import InvalidRequest
 from gateway.wire import EncodingFormat
+from providers import codec
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=True)
 VECTOR = st.lists(FLOAT32, min_size=1, max_size=8).map(lambda numbers: as_bytes(*numbers))
@@ -99,6 +100,16 @@ def test_order(vectors: list[bytes], encoding: EncodingFormat) -> None:
     together = embeddings(result_body(result(*vectors), encoding))
 
     assert [embeddings(result_body(result(vector), encoding))[0] for vector in vectors] == together
+
+
+def test_numbers_of_both_kinds() -> None:
+    """Vectors that know how they were written stand among others in their order, whatever their length."""
+    for size in (2, 8192):
+        written = codec.vector_from_json(b"[%b 0.1]" % (b"0.25, " * (size - 1)))
+        plain = as_bytes(*[0.1] * size)
+        found = embeddings(result_body(result(plain, written, plain), "float"))
+
+        assert [plain, written, plain] == [as_bytes(*numbers) for numbers in found]
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])

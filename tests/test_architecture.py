@@ -44,8 +44,9 @@ GATEWAY_ORDER = [
         "trust",
         "memory",
     },
-    {"addresses", "signatures", "policy", "destination", "compression", "series", "event_loop", "request_head", "turn"},
-    {"health", "delivery"},
+    {"addresses", "signatures", "policy", "destination", "compression", "answer_head", "series"},
+    {"event_loop", "request_head", "turn"},
+    {"health", "delivery", "answer_parser"},
     {"sharing"},
     {"coalescing"},
     {"inputs", "dimensions", "credential_shape", "failures", "request_bytes", "answer_bytes", "dialing"},
@@ -135,9 +136,18 @@ GATEWAY_ORDER = [
 ]
 PROVIDERS_ORDER = [
     {"values"},
-    {"codec", "base"},
+    {"decimals", "base"},
+    {"codec"},
     {"engine"},
-    {"errors_shape", "aws_signature", "local.safetensors", "local.vocabulary", "local.extras", "local.folder"},
+    {
+        "errors_shape",
+        "aws_signature",
+        "excerpt",
+        "local.safetensors",
+        "local.vocabulary",
+        "local.extras",
+        "local.folder",
+    },
     {"openai_shape", "token_grants", "local.pooling", "local.sequences"},
     {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
@@ -165,7 +175,7 @@ DOORS = {
     },
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
-    "httptools": {"gateway.answer_bytes", "gateway.protocol", "gateway.request_head"},
+    "httptools": {"gateway.answer_parser", "gateway.protocol", "gateway.request_head"},
     "httpx": {"gateway.running"},
     "idna": {"gateway.destination"},
     "jinja2": {"gateway.console.rendering"},
@@ -173,6 +183,7 @@ DOORS = {
     "numpy": {
         "gateway.contract",
         "providers.codec",
+        "providers.decimals",
         "providers.local.safetensors",
         "providers.local.pooling",
         "providers.local.static",
@@ -222,15 +233,8 @@ PURE = {
         *("routing", "packing", "planning", "contract", "policy", "lanes"),
         *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
-        *(
-            "exchange_faults",
-            "destination",
-            "compression",
-            "request_bytes",
-            "answer_bytes",
-            "turn_head",
-            "request_head",
-        ),
+        *("exchange_faults", "destination", "compression", "request_bytes"),
+        *("answer_head", "answer_parser", "answer_bytes", "turn_head", "request_head"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}

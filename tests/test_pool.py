@@ -292,6 +292,56 @@ async def test_closed_meanwhile(upstream: Upstream, before: int) -> None:
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("through", ["straight", "tls"])
+def test_large_answers(secure: FakeOpenAI, openai_upstream: FakeOpenAI, loop: str, through: str) -> None:
+    """Bodies of any size come whole over one connection, each after the other."""
+    fake = secure if through == "tls" else openai_upstream
+    headers = {"content-type": "application/json", "authorization": f"Bearer {fake.api_key}"}
+    request = Request(
+        "POST", f"{fake.base_url}/embeddings", headers, b'{"model": "text-embedding-3-small", "input": "a"}'
+    )
+    bodies = [bytes([65 + place]) * size for place, size in enumerate((1, 2**14, 2**16, 2**17 + 1, 2**22, 5))]
+
+    async def run() -> tuple[list[bytes | Fault], int]:
+        upstream = Upstream()
+        via = Via(ca_file=str(fake.ca_file) if through == "tls" else None)
+        said = []
+        for body in bodies:
+            fake.behave(mishaps.answers(200, body))
+            said.append(text(await upstream.send(request, via, asyncio.get_running_loop().time() + FOREVER, 2**23)))
+        size = upstream.pool(via).size
+        await upstream.close()
+        return said, size
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        assert (bodies, 1) == runner.run(run())
+    fake.clear()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(("first", "second"), [(FOREVER, SOON), (1.0, 1.2)])
+def test_deadline_on_a_kept_connection(loop: str, first: float, second: float) -> None:
+    """A request on a kept connection has its own time, whatever the one before it had."""
+
+    async def run() -> tuple[bytes | Fault, float, int]:
+        clock = asyncio.get_running_loop().time
+        upstream, server = Upstream(), ScriptedServer(says(OK))
+        async with server.serving():
+            assert b"ok" == text(await send(upstream, server.url, within=first))
+            begun = clock()
+            said = text(await send(upstream, server.url, within=second))
+            taken = clock() - begun
+            await upstream.close()
+        return said, taken, server.accepted
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        said, taken, accepted = runner.run(run())
+
+    assert (TIMED_OUT, 1) == (said, accepted)
+    assert second - 0.01 <= taken < second + 2
+
+
 def open_sockets() -> int:
     links = []
     for number in os.listdir("/proc/self/fd"):

@@ -33,7 +33,7 @@ class Bucket:
 
     def __init__(self, limit: int, now: float) -> None:
         self._level: float = limit
-        self._before = self._level
+        self._before: float = limit
         self._at = now
 
     def take(self, gate: Gate, amount: int, reservation: str, now: float, end: float) -> float | None:
@@ -41,7 +41,7 @@ class Bucket:
         if now > self._at:  # a clock that was set back refills nothing
             level += (now - self._at) * limit / MINUTE
         if level > limit:
-            level = float(limit)
+            level = limit
         self._at, self._before = now, level
         if level + TOLERANCE < amount:
             self._level = level

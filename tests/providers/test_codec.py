@@ -6,12 +6,12 @@ import base64
 import copy
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway import contract
@@ -51,6 +51,16 @@ def test_bad_base64(text: str) -> None:
 def test_numbers_round_trip(raw: bytes) -> None:
     """A vector comes back from its JSON numbers bit for bit."""
     assert raw == codec.vector_from_numbers(codec.parse_json(codec.vector_to_json(raw)))
+
+
+@given(st.lists(VECTORS.filter(bool), min_size=1, max_size=3), st.booleans())
+def test_lists_round_trip(vectors: list[bytes], many: bool) -> None:
+    """So do several vectors, also if they are so many values that they are written another way."""
+    longest = max(map(len, vectors))
+    alike = [raw.ljust(longest, b"\0") * (2048 if many else 1) for raw in vectors]
+    lists = codec.lists_to_json(alike)
+
+    assert alike == [codec.vector_from_numbers(codec.parse_json(b"".join((b"[", each)))) for each in lists]
 
 
 @given(VECTORS)
@@ -93,6 +103,44 @@ def test_no_list_of_numbers(body: str) -> None:
     """A list with an element that is no number is refused."""
     with pytest.raises(ValueError, match=r".+"):
         codec.vector_from_numbers(codec.parse_json(body.encode()))
+
+
+@given(
+    st.lists(
+        st.floats(allow_nan=False, allow_infinity=False)
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.booleans()
+        | st.none()
+        | st.sampled_from("us"),
+        max_size=4,
+    )
+)
+@example([1e39])
+@example(["0.5"])
+@example([[0.5]])
+@example([0.5, True])
+def test_numbers_of_a_text(numbers: list[Any]) -> None:
+    """A JSON list is read from its text as from its numbers."""
+    assert of(codec.vector_from_numbers, numbers) == of(codec.vector_from_json, json.dumps(numbers).encode())
+
+
+def of(function: Callable[[Any], bytes], value: object) -> bytes | None:
+    """None for what is refused."""
+    try:
+        return function(value)
+    except ValueError:
+        return None
+
+
+@given(VECTORS.filter(bool))
+def test_text_is_handed_on(raw: bytes) -> None:
+    """A vector that was read from a text is written as that text, but for where it has to be in one line."""
+    text = codec.vector_to_json(raw)[:-1] + b"\n]"
+    vector = codec.vector_from_json(text)
+
+    assert [text[1:]] == codec.lists_to_json([vector])
+    assert text == codec.write_json(codec.as_numbers(vector))
+    assert codec.vector_to_json(raw) == codec.vector_to_json(vector)
 
 
 def test_null() -> None:
