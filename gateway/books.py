@@ -80,15 +80,16 @@ class Entry:
 
         Raises RateLimited or QuotaExhausted with nothing taken, and StateUnavailable.
         """
-        gates = self._limiter.gates(self._caller, self._route)
-        estimate = sum(await self.counts(plan)) if gates.by_tokens else 0
+        gates, estimate = self._limiter.gates(self._caller, self._route), sum(plan.sizes)
         if gates.each:
-            seconds = max(0.0, deadline - asyncio.get_running_loop().time())
             cost = self._route.cost(estimate) or 0
+            if gates.by_tokens and not gates.has_room(estimate, cost):
+                estimate = sum(await self.counts(plan))
+                cost = self._route.cost(estimate) or 0
+            seconds = max(0.0, deadline - asyncio.get_running_loop().time())
             reservation = self._reservation = await self._limiter.reserve(gates, estimate, cost, seconds)
             self._record.headers, self._record.shadowed = reservation.headers, reservation.shadowed
-        # Only now: what is refused uses nothing. Without a count the sizes are the most that it can be.
-        self.tokens = estimate if gates.by_tokens else sum(plan.sizes)
+        self.tokens = estimate  # only now: what is refused uses nothing. Without a count it is the most that it can be
 
     async def charge(self, reported: int | None, plan: Plan, delivery: Delivery) -> None:
         """`reported` is what the upstreams billed for what they delivered, None if one did not say: then it is counted.

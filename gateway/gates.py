@@ -21,6 +21,9 @@ Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
 MINUTE: Final = 60.0
 BUSY_SECONDS: Final = 1.0
 """How long a caller with too many requests at a time is told to wait: nobody knows when one of them ends."""
+ROOM: Final = 1000
+"""Times what a request may take at most, that there have to be left for it not to be counted beforehand: with a hundred
+such requests at a time a tenth of a limit, at most, is reserved that is given back in a moment."""
 TOLERANCE: Final = 1e-6
 """Of a token: what rounding may lack after a caller has waited as long as it was told."""
 _MEASURES: Final[Mapping[Kind, int]] = {
@@ -88,6 +91,8 @@ class Gates:
     def __init__(self, each: Sequence[Gate], ends: float = math.inf) -> None:
         self.each = each
         self.ends = ends
+        self.lefts: Sequence[float] | None = None
+        """Of each, as the last request has found it."""
         self._measures = [_MEASURES[gate.kind] for gate in each]
         self.by_tokens = any(self._measures)
         """Whether one of them is of tokens or money, so that tokens have to be counted before anything is sent."""
@@ -100,6 +105,16 @@ class Gates:
         ]
         self.told = [(names, gates) for names, gates in by_kind if gates]
         """Those that the client is told of, by kind."""
+
+    def has_room(self, tokens: int, nanos: int) -> bool:
+        """Whether so much is next to nothing of what was left when a request came last.
+
+        Then nobody is refused because it is more than what will be used.
+        """
+        if self.lefts is None:
+            return False
+        least = (0, ROOM * tokens, ROOM * nanos)
+        return not [left for left, measure in zip(self.lefts, self._measures, strict=True) if left < least[measure]]
 
     def amounts(self, tokens: int, nanos: int) -> list[int]:
         """What a request of so many tokens and such a cost takes of each."""

@@ -137,6 +137,7 @@ class Limiter:
             standings = memory.take(name, gates.each, amounts, lease)
         else:
             home, standings = await self._reserve(name, gates.each, amounts, lease, ends)
+        gates.lefts = standings.lefts
         if gates.budgets:
             self._metrics.budgets(gates, standings)
         shadowed: Sequence[str] = ()

@@ -137,3 +137,22 @@ async def test_equal_inputs_cost_once() -> None:
     result = await kept.house.embed(["a", "a", "a"], caller=caller())
 
     assert (3 * TOKENS_EACH, TOKENS_EACH) == (result.tokens, (await kept.usage()).reported)
+
+
+@pytest.mark.parametrize(("tpm", "counted"), [(9_000, False), (5_000, True)])
+async def test_room(tpm: int, counted: bool) -> None:
+    """Tokens are not counted beforehand where they are next to nothing of what was left last; the bill is the same."""
+    kept = Kept(FakeBackend(backends.rightly))
+    for _ in range(2):
+        kept.house.counter.counted.clear()
+        await kept.house.embed(["abc", "defg"], caller=caller(rates=Rates(tpm=tpm)))
+
+    assert (counted, 4 * TOKENS_EACH) == (bool(kept.house.counter.counted), (await kept.usage()).reported)
+
+
+async def test_first_is_counted() -> None:
+    """Of a limit that nobody knows yet no room is known."""
+    kept = Kept(FakeBackend(backends.rightly))
+    await kept.house.embed(["abc"], caller=caller(rates=Rates(tpm=10**9)))
+
+    assert ["abc"] == kept.house.counter.counted

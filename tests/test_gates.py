@@ -213,6 +213,18 @@ def told(each: Sequence[Gate], *lefts: float) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in headers}
 
 
+@pytest.mark.parametrize(("tokens", "nanos", "has_room"), [(1, 5, True), (2, 5, False), (1, 6, False), (0, 0, True)])
+def test_room(tokens: int, nanos: int, has_room: bool) -> None:
+    """There is room where every limit of tokens and money had a thousand times as much left; a request is no token."""
+    gates_ = only(
+        Gate("concurrent", "key:a", 2), Gate("tokens", "key:a", 9999), Gate("usd_budget", "key:a:total", 9999)
+    )
+    unknown = gates_.has_room(0, 0)
+    gates_.lefts = [0, 1999, 5999]
+
+    assert (False, has_room) == (unknown, gates_.has_room(tokens, nanos))
+
+
 def test_headers() -> None:
     """OpenAI's six headers, of the limit that is nearest to its end."""
     tighter = Gate("requests", "team:a", 10)

@@ -63,11 +63,12 @@ class House:
             "small", "our/space", fields.pop("dimensions", NATIVE), targets, **{"tokenizer": "letters", **fields}
         )
         self.time = FakeTime(now=FAR)
+        self.counter = LetterCounter(exact=exact)
         self.record = Record("req_1", self.time.clock, self.time.now)
         dispatcher = Dispatcher(Retry(self.time.clock, self.time.sleep, random), self.time.clock)
         self._gateway = Gateway(
             Routes([route]),
-            {"letters": LetterCounter(exact=exact)},
+            {"letters": self.counter},
             dispatcher,
             books or unkept(self.time.clock),
             random,
