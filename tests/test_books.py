@@ -142,10 +142,10 @@ async def test_equal_inputs_cost_once() -> None:
 @pytest.mark.parametrize(("tpm", "counted"), [(9_000, False), (5_000, True)])
 async def test_room(tpm: int, counted: bool) -> None:
     """Tokens are not counted beforehand where they are next to nothing of what was left last; the bill is the same."""
-    kept = Kept(FakeBackend(backends.rightly))
+    kept, limited = Kept(FakeBackend(backends.rightly)), caller(rates=Rates(tpm=tpm))
     for _ in range(2):
         kept.house.counter.counted.clear()
-        await kept.house.embed(["abc", "defg"], caller=caller(rates=Rates(tpm=tpm)))
+        await kept.house.embed(["abc", "defg"], caller=limited)
 
     assert (counted, 4 * TOKENS_EACH) == (bool(kept.house.counter.counted), (await kept.usage()).reported)
 
