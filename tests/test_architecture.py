@@ -43,6 +43,8 @@ GATEWAY_ORDER = [
         "exchange_faults",
         "trust",
         "memory",
+        "portions",
+        "word_tokens",
     },
     {"addresses", "signatures", "policy", "destination", "compression", "answer_head", "series"},
     {"event_loop", "request_head", "turn"},
@@ -213,7 +215,7 @@ DOORS = {
     "redis": {"gateway.store.redis_client", "gateway.store.redis_link"},
     "sentence_transformers": {"providers.local.sentence_transformers"},
     "tenacity": {"gateway.retry"},
-    "tiktoken": {"gateway.vocabulary", "gateway.tokens", "gateway.token_ids"},
+    "tiktoken": {"gateway.vocabulary", "gateway.token_ids"},
     "tokenizers": {
         "gateway.tokens",
         "providers.local.vocabulary",
@@ -235,6 +237,7 @@ PURE = {
         *("balance", "breaker", "extra_load", "latency", "delivery"),
         *("exchange_faults", "destination", "compression", "request_bytes"),
         *("answer_head", "answer_parser", "answer_bytes", "turn_head", "request_head"),
+        *("portions", "word_tokens"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
