@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import field
 from typing import Final, cast
 
-from gateway import parts, token_ids, tokens
+from gateway import parts, token_ids, tokens, vocabulary
 from gateway.cutting import Part
 from gateway.errors import ContextLengthExceeded, InvalidRequest
 from gateway.routing import Route
@@ -111,7 +111,7 @@ async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, c
         lists = cast("Sequence[TokenIds]", inputs)
         if decides and counter.name == route.client_tokens:  # before their millions are read
             check_ids_sum(lists, route.limits.request_tokens, counter)
-        if sum(map(len, lists)) <= INLINE_IDS:
+        if sum(map(len, lists)) <= INLINE_IDS and vocabulary.is_loaded():
             inputs, cut_items = _read_token_ids(lists, rules)
         else:
             inputs, cut_items = await asyncio.to_thread(_read_token_ids, lists, rules)
@@ -183,6 +183,8 @@ def _read_token_ids(lists: Sequence[TokenIds], rules: _Rules) -> tuple[Sequence[
 async def _cut(admitted: Admitted, texts: Sequence[str], long: Collection[int], rules: _Rules) -> Admitted:
     """The `long` texts as their parts, or as the first of them, unless they turn out to fit."""
     first_only = rules.route.too_long == "truncate"
+    if not rules.counter.is_loaded:
+        await asyncio.to_thread(rules.counter.count, "")
     made = await parts.of(texts, long, rules.cut_over or 0, rules.weight, first_only=first_only)
     inputs: list[Input] = []
     sizes: list[int] = []

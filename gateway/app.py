@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import openapi
 from gateway.admin import Admin
-from gateway.console.site import Console
 from gateway.endpoints import Endpoints
 from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
@@ -24,6 +23,9 @@ from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.trace_frame import TraceFrame
 from gateway.tracing import Tracing
+
+if TYPE_CHECKING:
+    from gateway.console.site import Console
 
 EXPOSED_HEADERS: Final = (
     "x-request-id",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from gateway import tracing
+from gateway import contract, tracing
 from gateway.allowances import Priority
 from gateway.away import away, mine
 from gateway.credentials import Credentials
+from gateway.portions import portions
 from gateway.routing import Load
 from gateway.slots import Slots
 from gateway.upstream import Upstream, Via
@@ -18,7 +19,7 @@ from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Pr
 from providers.engine import Engine
 
 INLINE_BYTES: Final = 8_192
-"""About 2,000 tokens: a static model embeds them in a millisecond, less than a thread's round trip would disturb."""
+"""About 2,000 tokens: a static model embeds them in one to two milliseconds, for which others may wait."""
 
 ANSWER_BYTES: Final = 2**20
 ANSWER_BYTES_PER_INPUT: Final = 2**18
@@ -113,11 +114,16 @@ class Remote:
 
 
 class Local:
-    """An engine in this process: short calls are answered inline, long ones in a thread."""
+    """An engine in this process. Much text is embedded a piece at a time, and in between others have their turn.
+
+    A thread would embed while it holds up the event loop: both run Python, of which only one can at a time, and each
+    would wait 5 ms for the other to let go. It pays for one long text alone, which is mostly the tokenizer's work.
+    """
 
     def __init__(self, engine: Engine, max_concurrency: int) -> None:
         self._engine = engine
         self._slots = Slots(max_concurrency)
+        self._turn = asyncio.Lock()
 
     @property
     def load(self) -> Load:
@@ -135,8 +141,32 @@ class Local:
                 if sum(map(len, texts)) <= INLINE_BYTES:
                     return self._engine.embed(texts)
                 async with asyncio.timeout_at(deadline):
-                    return await asyncio.to_thread(self._engine.embed, texts)
+                    return await self._by_pieces(texts)
             except TimeoutError:
                 return Fault(FaultKind.TIMEOUT, "the model did not finish in time")
             finally:
                 self._slots.give_back(began, lane)
+
+    async def _by_pieces(self, texts: Sequence[str]) -> Embeddings | Fault:
+        vectors: list[bytes] = []
+        tokens: int | None = 0
+        for piece in portions(texts, INLINE_BYTES):
+            some = await self._piece(piece)
+            if isinstance(some, Fault):
+                return replace(some, item=None if some.item is None else some.item + len(vectors))
+            vectors += some.vectors
+            tokens = None if tokens is None or some.prompt_tokens is None else tokens + some.prompt_tokens
+        return Embeddings(vectors, prompt_tokens=tokens)
+
+    async def _piece(self, texts: Sequence[str]) -> Embeddings | Fault:
+        """In the order of its texts. It is checked by itself: two that are wrong might look right together."""
+        if len(texts[0]) > INLINE_BYTES:
+            some = await asyncio.to_thread(self._engine.embed, texts)
+        else:
+            async with self._turn:  # one piece in a round of the event loop, however many calls have more
+                some = self._engine.embed(texts)
+                await asyncio.sleep(0)
+        if isinstance(some, Fault):
+            return some
+        right = contract.check(some, len(texts), self._engine.dimensions)
+        return right if isinstance(right, Fault) else Embeddings(right, prompt_tokens=some.prompt_tokens)

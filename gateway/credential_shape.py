@@ -52,7 +52,7 @@ class EntraShape(Shape):
 class AwsShape(Shape):
     kind: Literal["aws"]
     """An access key of AWS, for Bedrock; needs the package's extra `aws`."""
-    access_key_id: Annotated[str, Field(pattern=r"^\w{1,128}$")]
+    access_key_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_]{1,128}$")]
     """The id of the access key."""
     secret_access_key: SecretStr | None = None
     """The access key's secret: `${NAME}` takes it from the environment."""

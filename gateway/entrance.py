@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway import addresses
+from gateway import addresses, signatures
 from gateway.assembly import BuildError
 from gateway.authentication import AdminGuard, Authenticator
 from gateway.claims import Issuer
@@ -100,6 +100,7 @@ def _key_set(issuer: Issuer, upstream: Upstream) -> KeySet:
         deadline = asyncio.get_running_loop().time() + FETCH_SECONDS
         return await upstream.send(request, via, deadline, LARGEST_SET)
 
+    signatures.by_public_key()
     return KeySet(issuer.name, fetch, time.monotonic)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway import memory
 from gateway.canaries import Canaries
 from gateway.errors import StateUnavailable
 from gateway.house import House
@@ -42,7 +43,7 @@ async def around(house: House, until_stopped: AbstractContextManager[None] | Non
         with suppress(StateUnavailable):
             await house.cache.learn()
         keeping.append(house.cache.run())
-    async with _beside(*work, *keeping, watch.run(), trials.run()):
+    async with _beside(*work, *keeping, watch.run(), trials.run(), memory.settle()):
         with until_stopped or nullcontext():
             yield
     await house.close()

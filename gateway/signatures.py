@@ -1,7 +1,8 @@
 """Tokens and their signatures: taken apart, checked against a public key, and sealed with the gateway's own secret.
 
 What a token claims is not judged here. Public keys and the secret never meet: each has an instance of PyJWT's signer
-of its own, which knows no algorithm of the other's. The only jwt.
+of its own, which knows no algorithm of the other's. The only jwt, imported where tokens are configured: with what it
+brings along it takes 10 MB.
 JSON Web Signature: https://www.rfc-editor.org/rfc/rfc7515, its algorithms and keys:
 https://www.rfc-editor.org/rfc/rfc7518, https://www.rfc-editor.org/rfc/rfc7517, https://www.rfc-editor.org/rfc/rfc8037
 """
@@ -9,15 +10,17 @@ https://www.rfc-editor.org/rfc/rfc7518, https://www.rfc-editor.org/rfc/rfc7517, 
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
-
-import jwt
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from providers import codec
+
+if TYPE_CHECKING:
+    import jwt
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Those that a public key checks; whoever knows that key cannot sign with it."""
@@ -33,8 +36,21 @@ _OF_CURVE: Final[Mapping[str, str]] = {
 _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 """What makes a public key of each kind; a private key's other members are not read."""
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_BY_PUBLIC_KEY: Final = jwt.PyJWS(algorithms=get_args(Algorithm))
-_BY_SECRET: Final = jwt.PyJWS(algorithms=["HS256"])
+
+
+@functools.cache
+def by_public_key() -> jwt.PyJWS:
+    """Asked for where an issuer is configured, so that its first token does not wait for an import."""
+    import jwt
+
+    return jwt.PyJWS(algorithms=get_args(Algorithm))
+
+
+@functools.cache
+def _by_secret() -> jwt.PyJWS:
+    import jwt
+
+    return jwt.PyJWS(algorithms=["HS256"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,8 @@ def _decoded(part: str) -> bytes:
 
 def public_key(jwk: object) -> PublicKey | None:
     """A key of a JSON Web Key Set; None for one that is not for signatures, too weak, of an unknown kind, or broken."""
+    import jwt
+
     if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
         return None
     key_id, algorithm, operations = jwk.get("kid"), jwk.get("alg"), jwk.get("key_ops", ["verify"])
@@ -103,10 +121,12 @@ def public_key(jwk: object) -> PublicKey | None:
 
 def is_signed(token: Token, key: PublicKey, algorithm: str) -> bool:
     """Whether a token was signed with the private half of a key, by this algorithm, which its header must name."""
+    import jwt
+
     if not key.fits(algorithm):
         return False
     try:
-        _BY_PUBLIC_KEY.decode(token.text, key.key, [algorithm])
+        by_public_key().decode(token.text, key.key, [algorithm])
     except jwt.PyJWTError:
         return False
     return True
@@ -121,17 +141,20 @@ class Seal:
     def __init__(self, secret: bytes, purpose: str) -> None:
         self._key = hmac.digest(secret, purpose.encode(), "sha256")
         self._type = purpose
+        self._signer = _by_secret()
 
     def sealed(self, claims: Mapping[str, Any]) -> str:
-        return _BY_SECRET.encode(codec.write_json(claims), self._key, "HS256", {"typ": self._type})
+        return self._signer.encode(codec.write_json(claims), self._key, "HS256", {"typ": self._type})
 
     def claims(self, text: str) -> Mapping[str, Any] | None:
         """What was sealed; None where the seal is not ours."""
+        import jwt
+
         token = taken_apart(text)
         if token is None or token.header.get("typ") != self._type:
             return None
         try:
-            _BY_SECRET.decode(text, self._key, ["HS256"])
+            self._signer.decode(text, self._key, ["HS256"])
         except jwt.PyJWTError:
             return None
         return token.claims

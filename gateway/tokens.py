@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-import tiktoken
-
+from gateway import vocabulary
+from gateway.portions import portions
 from gateway.vocabulary import cl100k
+from gateway.word_tokens import WordTokens
 
 LONGEST_TOKEN: Final = 128  # bytes
 
@@ -38,6 +39,10 @@ class Counter(Protocol):
     def exact(self) -> bool:
         """False when another tokenizer stands in for the model's own, so that no count may refuse a text."""
 
+    @property
+    def is_loaded(self) -> bool:
+        """False before the first count of all, which then takes a tenth of a second."""
+
     def count(self, text: str) -> int: ...
 
     def most(self, text: str) -> int | None:
@@ -51,19 +56,26 @@ class Counter(Protocol):
 
 
 class TiktokenCounter:
-    """Counts with an encoding that splits blanks as cl100k_base does. Special tokens in a text are plain text."""
+    """Counts with cl100k_base, which is loaded when there is something to count: with upstreams that report what they
+    used, and without a limit in tokens, the bounds are all that is asked for. Special tokens in a text are plain text.
+    """
 
-    def __init__(self, encoding: tiktoken.Encoding, exact: bool = True) -> None:
-        self.name = encoding.name
+    name = "cl100k_base"
+
+    def __init__(self, exact: bool = True) -> None:
         self.exact = exact
-        self._encoding = encoding
+        self._words = WordTokens(lambda text: len(cl100k().encode_ordinary(text)))
+
+    @property
+    def is_loaded(self) -> bool:
+        return vocabulary.is_loaded()
 
     def count(self, text: str) -> int:
         if len(text) < LONG:
-            return len(self._encoding.encode_ordinary(text))
+            return self._words.count(text)
         # A list of a million ids is made under the GIL, and stalls the event loop for 10 ms even from a thread;
         # a buffer of them does not. This call raises ValueError where `encode_ordinary` panics.
-        ids = (self._encoding.encode_to_numpy(piece, disallowed_special=()) for piece in pieces(text))
+        ids = (cl100k().encode_to_numpy(piece, disallowed_special=()) for piece in pieces(text))
         return sum(map(len, ids))
 
     def most(self, text: str) -> int:
@@ -84,6 +96,7 @@ class FileCounter:
     """
 
     exact = True
+    is_loaded = True
 
     def __init__(self, path: str | Path) -> None:
         from tokenizers import Tokenizer  # only few configurations need it, and it is an extra
@@ -117,18 +130,23 @@ def counter(name: str) -> Counter:
     """
     if name.endswith(".json") and Path(name).is_file():
         return FileCounter(name)
-    return TiktokenCounter(cl100k(), exact=name == "cl100k_base")
+    vocabulary.check()
+    return TiktokenCounter(exact=name == TiktokenCounter.name)
 
 
 async def counts(counter: Counter, texts: Sequence[str]) -> list[int]:
-    """Each text's count, in order. Much text is counted in a thread, so that the event loop goes on."""
-
-    def count_all() -> list[int]:
-        return [counter.count(text) for text in texts]
-
-    if sum(map(len, texts)) + TEXT_OVERHEAD * len(texts) <= INLINE:
-        return count_all()
-    return await asyncio.to_thread(count_all)
+    """Each text's count, in order. Of much text a portion is counted at a time, and in a thread what takes long."""
+    if counter.is_loaded and sum(map(len, texts)) + TEXT_OVERHEAD * len(texts) <= INLINE:
+        return list(map(counter.count, texts))
+    found: list[int] = []
+    for portion in portions(texts, INLINE, TEXT_OVERHEAD):
+        if not counter.is_loaded or (len(portion) == 1 and len(portion[0]) > INLINE):
+            found += await asyncio.to_thread(list, map(counter.count, portion))
+            continue
+        if found:
+            await asyncio.sleep(0)
+        found += map(counter.count, portion)
+    return found
 
 
 def pieces(text: str, long: int = LONG) -> Iterator[str]:

@@ -4,6 +4,7 @@ Google: https://developers.google.com/identity/protocols/oauth2/service-account#
 IBM: https://cloud.ibm.com/docs/account?topic=account-iamtoken_from_apikey
 Entra: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#get-a-token
 All answer as https://www.rfc-editor.org/rfc/rfc6749#section-5.1 says.
+jwt and cryptography are imported where there is a service account: they take 10 MB.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING, Any, Final
 
 from providers import codec, errors_shape
 from providers.base import Fault, FaultKind, Request, Response
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 ASSERTION_SECONDS: Final = 3600
@@ -75,6 +74,8 @@ class ServiceAccount:
 
     def request(self, now: float) -> Request:
         """`now` is in seconds since 1970."""
+        import jwt
+
         issued = int(now)
         claims = {
             "iss": self.email,
@@ -108,6 +109,10 @@ def entra(tenant: str, client_id: str, client_secret: str, scope: str, authority
 
 def service_account(text: str) -> ServiceAccount:
     """Reads the key file that Google gives out; raises ValueError, which says what is wrong and quotes nothing."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         content = codec.parse_json(text.encode())
     except codec.JSONError:

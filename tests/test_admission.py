@@ -265,12 +265,12 @@ async def test_unknown_tokenizer_refuses_nothing() -> None:
 @pytest.mark.parametrize(("text", "limit", "expected"), [("hello world", 2, [2]), ("a" * 8192, 8192, [8192])])
 async def test_real_tokens(text: str, limit: int, expected: list[int]) -> None:
     """cl100k counts what its bound cannot tell."""
-    assert expected == (await admit([text], TiktokenCounter(cl100k()), input_tokens=limit)).sizes
+    assert expected == (await admit([text], TiktokenCounter(), input_tokens=limit)).sizes
 
 
 async def test_surely_over_for_real() -> None:
     """A text that no tokenization by cl100k could make short enough is refused by its length alone."""
-    refusal = await refusal_of(["x" * 128 * 11], TiktokenCounter(cl100k()), input_tokens=10)
+    refusal = await refusal_of(["x" * 128 * 11], TiktokenCounter(), input_tokens=10)
 
     assert "`input[0]` has at least 11 tokens (cl100k_base)" in refusal[1]
 
@@ -487,7 +487,7 @@ async def test_ids_that_are_cut(passes: bool) -> None:
     """As soon as one item has to be cut, token ids become texts; what is within the limit stays whole."""
     admitted = await admit(
         [ids_of("hello world"), ids_of("one two three four")],
-        TiktokenCounter(cl100k()),
+        TiktokenCounter(),
         passes_token_ids=passes,
         too_long="truncate",
         input_tokens=3,
@@ -524,7 +524,7 @@ async def test_much_text_is_cut_in_a_thread(too_long: str) -> None:
             await asyncio.sleep(0)
 
     ticking = asyncio.create_task(tick())
-    admitted = await admit(texts, TiktokenCounter(cl100k()), too_long=too_long, input_tokens=100)
+    admitted = await admit(texts, TiktokenCounter(), too_long=too_long, input_tokens=100)
     ticking.cancel()
 
     assert ticks > 2

@@ -43,6 +43,8 @@ GATEWAY_ORDER = [
         "exchange_faults",
         "trust",
         "memory",
+        "portions",
+        "word_tokens",
     },
     {"addresses", "signatures", "policy", "destination", "compression", "answer_head", "series"},
     {"event_loop", "request_head", "turn"},
@@ -148,6 +150,7 @@ PROVIDERS_ORDER = [
         "local.extras",
         "local.folder",
     },
+    {"local.table"},
     {"openai_shape", "token_grants", "local.pooling", "local.sequences"},
     {"native_shape", "infinity_statistics", "local.onnx"},
     {"bedrock_shape", "cohere_shape", "google_shape"},
@@ -187,6 +190,7 @@ DOORS = {
         "providers.local.safetensors",
         "providers.local.pooling",
         "providers.local.static",
+        "providers.local.table",
         "providers.local.onnx",
         "providers.local.fastembed",
         "providers.local.sentence_transformers",
@@ -213,7 +217,7 @@ DOORS = {
     "redis": {"gateway.store.redis_client", "gateway.store.redis_link"},
     "sentence_transformers": {"providers.local.sentence_transformers"},
     "tenacity": {"gateway.retry"},
-    "tiktoken": {"gateway.vocabulary", "gateway.tokens", "gateway.token_ids"},
+    "tiktoken": {"gateway.vocabulary", "gateway.token_ids"},
     "tokenizers": {
         "gateway.tokens",
         "providers.local.vocabulary",
@@ -235,6 +239,7 @@ PURE = {
         *("balance", "breaker", "extra_load", "latency", "delivery"),
         *("exchange_faults", "destination", "compression", "request_bytes"),
         *("answer_head", "answer_parser", "answer_bytes", "turn_head", "request_head"),
+        *("portions", "word_tokens"),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import threading
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from gateway.routing import Load
 from gateway.upstream import Upstream, Via
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
 from providers.openai import OPENAI
-from tests.fakes.backends import ProviderMistake, rightly, vector
+from tests.fakes.backends import TOKENS_EACH, ProviderMistake, rightly, vector, vector_of
 from tests.fakes.clock import settle
 
 KEY = "sk-upstream-secret-0123456789"
@@ -326,7 +327,7 @@ async def test_engine(size: int) -> None:
     """An engine's vectors are handed on, whether they are many or few."""
     texts = call("a" * size, "b")
 
-    assert rightly(texts) == await Local(FakeEngine(), 2).embed(texts, soon())
+    assert found(rightly(texts)) == found(await Local(FakeEngine(), 2).embed(texts, soon()))
 
 
 @pytest.mark.parametrize(
@@ -336,16 +337,105 @@ async def test_engine(size: int) -> None:
         (["a" * INLINE_BYTES], True),
         (["a" * (INLINE_BYTES + 1)], False),
         (["a"] * INLINE_BYTES, True),
-        (["a"] * (INLINE_BYTES + 1), False),
+        (["a"] * (3 * INLINE_BYTES), True),
+        (["a" * INLINE_BYTES] * 3, True),
     ],
-    ids=["short", "longest", "long", "many", "more"],
+    ids=["short", "longest", "long", "many", "more", "most"],
 )
 async def test_thread(texts: list[str], inline: bool) -> None:
-    """Much text is embedded in another thread, so that the event loop goes on."""
+    """A long text is embedded in another thread, others are not."""
     engine = FakeEngine()
     await Local(engine, 2).embed(call(*texts), soon())
 
-    assert [inline] == [thread == threading.get_ident() for thread in engine.threads]
+    assert {inline} == {thread == threading.get_ident() for thread in engine.threads}
+
+
+def found(answer: Embeddings | Fault) -> tuple[Sequence[bytes], int | None]:
+    """Vectors in the order of the texts, and the tokens."""
+    assert isinstance(answer, Embeddings)
+    assert answer.indexes in (None, range(len(answer.vectors)))
+    return answer.vectors, answer.prompt_tokens
+
+
+async def test_much_text_is_embedded_piece_by_piece() -> None:
+    """Each piece is as large as it may be, and the vectors come in the order of the texts."""
+    engine = FakeEngine()
+    texts = call("a" * INLINE_BYTES, "b", "c" * INLINE_BYTES, *["d"] * INLINE_BYTES, "e" * (INLINE_BYTES + 1), "f")
+    answer = await Local(engine, 2).embed(texts, soon())
+
+    assert (found(rightly(texts)), 6) == (found(answer), len(engine.threads))
+
+
+class OddEngine(FakeEngine):
+    """Gives what it is told in place of its vectors, from the second call on."""
+
+    def __init__(self, odd: Embeddings | Fault) -> None:
+        super().__init__()
+        self._odd = odd
+
+    def embed(self, texts: Sequence[str]) -> Embeddings | Fault:
+        right = super().embed(texts)
+        return self._odd if len(self.threads) > 1 else right
+
+
+LONG = "a" * INLINE_BYTES
+A, B, C = (vector_of(text) for text in (LONG, "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        (Embeddings([B, C], [1, 0], 4), Embeddings([A, C, B], prompt_tokens=4 + TOKENS_EACH)),
+        (Embeddings([B, C]), Embeddings([A, B, C])),
+        (Fault(FaultKind.REJECTED, "it is bad.", item=1), Fault(FaultKind.REJECTED, "it is bad.", item=2)),
+        (Fault(FaultKind.BROKEN, "it broke"), Fault(FaultKind.BROKEN, "it broke")),
+        (Embeddings([B]), Fault(FaultKind.MALFORMED, "1 vectors came back for 2 inputs")),
+        (
+            Embeddings([B, bytes(len(C))]),
+            Fault(FaultKind.MALFORMED, "the vector is all zeros", item=2, divisible=True),
+        ),
+    ],
+    ids=["out of order", "without usage", "one refused", "broken", "too few", "zeros"],
+)
+async def test_pieces_are_put_together(odd: Embeddings | Fault, expected: Embeddings | Fault) -> None:
+    """Every piece is put in order and checked by itself; what is wrong is told by its position among all."""
+    assert expected == await Local(OddEngine(odd), 2).embed(call(LONG, "b", "c"), soon())
+
+
+async def test_much_text_leaves_others_their_turn() -> None:
+    """However many calls have more than one piece, no two pieces are embedded in one round of the event loop."""
+    engine = FakeEngine()
+    backend = Local(engine, 8)
+    rounds: list[int] = []
+
+    async def others() -> None:
+        while True:
+            rounds.append(len(engine.threads))
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    await asyncio.gather(*(backend.embed(call(*["a" * INLINE_BYTES] * 5), soon()) for _ in range(4)))
+    beside.cancel()
+    steps = {after - before for before, after in itertools.pairwise(rounds)}
+
+    assert (20, {0, 1}) == (len(engine.threads), steps | {0})
+
+
+async def test_much_text_that_nobody_waits_for() -> None:
+    """A call that is cancelled has no further piece embedded."""
+
+    class GivenUp(FakeEngine):
+        def embed(self, texts: Sequence[str]) -> Embeddings | Fault:
+            if self.threads:
+                running.cancel()
+            return super().embed(texts)
+
+    engine = GivenUp()
+    running = asyncio.create_task(Local(engine, 2).embed(call(*["a" * INLINE_BYTES] * 5), soon()))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert 2 == len(engine.threads)
 
 
 @pytest.mark.parametrize("inputs", [[[1, 2]], ["a", [1]]], ids=str)

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.cutting import NoRoom, cut
 from gateway.tokens import TiktokenCounter
-from gateway.vocabulary import cl100k
 
-COUNTER = TiktokenCounter(cl100k())
+COUNTER = TiktokenCounter()
 
 
 def characters(text: str) -> int:

@@ -28,7 +28,7 @@ from providers.base import EmbedCall, Embeddings, Fault, FaultKind, Input, Limit
 from tests.fakes.backends import DIMENSIONS, vector_of
 from tests.fakes.clock import FakeTime
 
-COUNTER = TiktokenCounter(cl100k())
+COUNTER = TiktokenCounter()
 FAR = 1e9
 """Seconds on a clock that the event loop's own, by which tokens are counted in time, does not reach."""
 

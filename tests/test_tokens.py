@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_longest_token(encoding: tiktoken.Encoding) -> None:
 @given(TEXTS)
 def test_count_is_bounded(encoding: tiktoken.Encoding, text: str) -> None:
     """A count lies between the two cheap bounds."""
-    counter = TiktokenCounter(encoding)
+    counter = TiktokenCounter()
 
     assert counter.least(text) <= counter.count(text) <= counter.most(text)
 
@@ -67,14 +68,14 @@ def test_count_is_bounded(encoding: tiktoken.Encoding, text: str) -> None:
 )
 def test_bounds(encoding: tiktoken.Encoding, text: str, most: int, least: int) -> None:
     """The bounds are the UTF-8 length and its 128th part, rounded up."""
-    counter = TiktokenCounter(encoding)
+    counter = TiktokenCounter()
 
     assert (most, least) == (counter.most(text), counter.least(text))
 
 
 def test_special_tokens_are_text(encoding: tiktoken.Encoding) -> None:
     """What looks like a special token is counted as the text that it is."""
-    assert len(encoding.encode_ordinary("<|endoftext|>")) == TiktokenCounter(encoding).count("<|endoftext|>") == 7
+    assert len(encoding.encode_ordinary("<|endoftext|>")) == TiktokenCounter().count("<|endoftext|>") == 7
 
 
 @given(RUNS | TRICKY, st.integers(1, 5))
@@ -111,7 +112,7 @@ def test_long_text_counts_as_short(encoding: tiktoken.Encoding, text: str) -> No
     """Long texts are counted by another call of tiktoken, with the same result."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokens, "LONG", 0)
-        long = TiktokenCounter(encoding).count(text)
+        long = TiktokenCounter().count(text)
 
     assert len(encoding.encode_ordinary(text)) == long
 
@@ -119,7 +120,7 @@ def test_long_text_counts_as_short(encoding: tiktoken.Encoding, text: str) -> No
 @pytest.mark.parametrize("blank", [" ", "\t", "\u3000"])
 def test_a_million_blanks(encoding: tiktoken.Encoding, blank: str) -> None:
     """A run of blanks at which tiktoken's regex gives up is counted."""
-    counter = TiktokenCounter(encoding)
+    counter = TiktokenCounter()
     run = blank * 1_000_000
 
     assert 1 + counter.count("\n" + run[1:]) + counter.count(blank + "x") == counter.count("a\n" + run + "x")
@@ -179,7 +180,7 @@ def test_counter_of_file(tokenizer_file: Path) -> None:
 )
 async def test_counts(encoding: tiktoken.Encoding, texts: list[str]) -> None:
     """Counts come in the order of the texts, however much text there is."""
-    assert [len(encoding.encode_ordinary(text)) for text in texts] == await counts(TiktokenCounter(encoding), texts)
+    assert [len(encoding.encode_ordinary(text)) for text in texts] == await counts(TiktokenCounter(), texts)
 
 
 class Witness:
@@ -187,12 +188,15 @@ class Witness:
 
     name = "witness"
     exact = True
+    is_loaded = True
 
     def __init__(self) -> None:
         self.threads: set[int] = set()
+        self.counted = 0
 
     def count(self, text: str) -> int:
         self.threads.add(threading.get_ident())
+        self.counted += 1
         return len(text)
 
     def bounds(self, texts: Sequence[str]) -> list[int]:
@@ -206,13 +210,40 @@ class Witness:
     [
         (["a" * (tokens.INLINE - 100)], True),
         (["a" * (tokens.INLINE + 1)], False),
-        (["a"] * (tokens.INLINE // 2), False),
+        (["a"] * (tokens.INLINE // 2), True),
     ],
     ids=["little", "one long", "many short"],
 )
 async def test_counts_thread(texts: list[str], inline: bool) -> None:
-    """Little text is counted at once, much text in another thread."""
+    """A long text is counted in another thread, others are not."""
     witness = Witness()
     await counts(witness, texts)
 
     assert inline == (witness.threads == {threading.get_ident()})
+
+
+async def test_counts_of_what_is_not_loaded() -> None:
+    """The first count of all, which loads what it counts by, keeps nobody waiting."""
+    witness = Witness()
+    witness.is_loaded = False
+    found = await counts(witness, ["a", "bc"])
+
+    assert ([1, 2], False) == (found, threading.get_ident() in witness.threads)
+
+
+async def test_counts_leave_others_their_turn() -> None:
+    """While much text is counted, others go on: never is more than one portion counted in a round of the event loop."""
+    witness = Witness()
+    rounds: list[int] = []
+
+    async def others() -> None:
+        while True:
+            rounds.append(witness.counted)
+            await asyncio.sleep(0)
+
+    portion = tokens.INLINE // (1 + tokens.TEXT_OVERHEAD)
+    beside = asyncio.create_task(others())
+    await counts(witness, ["a"] * (4 * portion))
+    beside.cancel()
+
+    assert [portion, 2 * portion, 3 * portion] == rounds

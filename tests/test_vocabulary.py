@@ -4,6 +4,7 @@ import lzma
 import runpy
 from base64 import b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import tiktoken
 from tiktoken_ext import openai_public  # type: ignore[import-untyped]  # tiktoken_ext has no py.typed
 
 from gateway import vocabulary
+from gateway.tokens import counter
 from gateway.vocabulary import cl100k
 
 
@@ -64,6 +66,34 @@ def test_damaged_vocabulary(damage: Callable[[bytes], bytes]) -> None:
     """A damaged vocabulary is refused by name, with what to do."""
     with pytest.raises(RuntimeError, match=r"cl100k_base\.xz is .*install the package again"):
         vocabulary.unpack(damage(vocabulary.VOCABULARY.read_bytes()))
+
+
+def test_published_vocabulary() -> None:
+    """The tokens are those whose sum tiktoken publishes."""
+    published = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+    ranks = vocabulary.unpack(vocabulary.VOCABULARY.read_bytes())
+    file = b"".join(b"%b %d\n" % (b64encode(token), rank) for token, rank in ranks.items())
+
+    assert published == sha256(file).hexdigest()
+
+
+def test_damage_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter by a damaged vocabulary is refused when it is made, not when it first counts."""
+    monkeypatch.setattr(vocabulary, "VOCABULARY", tmp_path / "cl100k_base.xz")
+    vocabulary.VOCABULARY.write_bytes(b"damaged")
+
+    with pytest.raises(RuntimeError, match=r"cl100k_base\.xz is damaged .*install the package again"):
+        counter("cl100k_base")
+
+
+def test_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vocabulary is loaded when it is first asked for, once, however many threads ask at the same time."""
+    monkeypatch.setattr(vocabulary, "_loaded", [])
+    before = vocabulary.is_loaded()
+    with ThreadPoolExecutor(4) as pool:
+        encodings = list(pool.map(lambda _: cl100k(), range(4)))
+
+    assert (False, True, {encodings[0]}) == (before, vocabulary.is_loaded(), set(encodings))
 
 
 def test_pack_vocabulary() -> None:

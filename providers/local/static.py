@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from providers.codec import Matrix
 from providers.engine import EngineError, LocalProvider
 from providers.local.folder import class_name, read_json, read_modules
 from providers.local.pooling import StaticEngine
 from providers.local.safetensors import Array, TensorFile, open_tensors
+from providers.local.table import Table
 from providers.local.vocabulary import Vocabulary, read_vocabulary
 
 LARGEST: Final = 1e15
@@ -48,7 +48,7 @@ def _load_wordllama() -> StaticEngine:
         weights, tokenizer = Path(place, WORDLLAMA_WEIGHTS), Path(place, WORDLLAMA_TOKENIZER)
         if weights.is_file() and tokenizer.is_file():
             vocabulary = read_vocabulary(tokenizer)
-            table = _table(open_tensors(weights), "embedding.weight", vocabulary.size)
+            table = _table(open_tensors(weights), "embedding.weight", vocabulary.size, installed=True)
             return StaticEngine(vocabulary, table, keep_unknown=True, unit=False)
     raise EngineError(
         f"The model files of `wordllama` are not here (`{WORDLLAMA_WEIGHTS}`, `{WORDLLAMA_TOKENIZER}`). "
@@ -103,13 +103,19 @@ def _static_module(path: Path) -> tuple[Path, bool]:
     return modules[0][1], len(modules) == 2
 
 
-def _table(file: TensorFile, name: str, rows_needed: int) -> Matrix:
+def _table(file: TensorFile, name: str, rows_needed: int, *, installed: bool = False) -> Table:
+    """The file of a package that is `installed` is replaced and never written to, so that it may stay mapped, as the
+    package's libraries are: all processes share its memory, and what no text uses takes none."""
     table = file.read(name)
     if table.ndim != 2 or not table.size:
         raise EngineError(f"`{file.path}`: `{name}` has the shape {table.shape}, which is no table of vectors")
     if len(table) < rows_needed:
         raise EngineError(f"`{file.path}`: `{name}` has {len(table)} rows, but the vocabulary asks for {rows_needed}")
-    return _float32(file.path, name, table)
+    if table.dtype != np.float16:
+        return Table(_float32(file.path, name, table))
+    if not np.isfinite(table).all():
+        raise _not_finite(file.path, name)
+    return Table(file.read(name) if installed else np.array(table))  # a new window: nothing of it is in memory yet
 
 
 def _per_token(file: TensorFile, name: str, tokens: int) -> Array:
@@ -123,5 +129,9 @@ def _float32(path: Path, name: str, array: Array) -> npt.NDArray[np.float32]:
     with np.errstate(over="ignore"):
         values = np.array(array, np.float32)  # a copy in memory, also of float32
     if not max(values.max(), -values.min()) < LARGEST:  # a NaN is not less than anything
-        raise EngineError(f"`{path}`: `{name}` holds a NaN or a value beyond {LARGEST:g}")
+        raise _not_finite(path, name)
     return values
+
+
+def _not_finite(path: Path, name: str) -> EngineError:
+    return EngineError(f"`{path}`: `{name}` holds a NaN or a value beyond {LARGEST:g}")

@@ -6,13 +6,14 @@ https://huggingface.co/docs/tokenizers/api/tokenizer
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from providers.codec import parse_json
 from providers.engine import EngineError
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def tokenizer_of(raw: bytes, path: Path) -> TokenizerFile:
         ) from None
     try:
         tokenizer = Tokenizer.from_buffer(raw)
-        description = parse_json(raw)
+        # orjson would remember 2,000 of the tokens, as keys, and with them keep the memory of all the others.
+        description = json.loads(raw)
     except ValueError as error:
         raise EngineError(f"`{path}` is no tokenizer that the installed `tokenizers` can read: {error}") from error
     if description["model"].get("dropout"):
@@ -147,15 +149,15 @@ class ByWords(dict[str, Sequence[int]]):
         self._added = added
 
     def __call__(self, text: str) -> Sequence[int]:
-        if not text or any(token in text for token in self._added):
-            return self._whole(text)  # an added token (`<s>`) splits the text before anything else does
+        if not text:
+            return self._whole(text)
+        for token in self._added:  # a generator would take as long as all the rest
+            if token in text:
+                return self._whole(text)  # an added token (`<s>`) splits the text before anything else does
         words = text.split(" ")
         if "" in words or SPACE in text:  # spaces side by side belong to one word, and a `▁` is a space
             words = WORD.findall(SPACE + text.replace(" ", SPACE))
-        ids: list[int] = []
-        for word in words:
-            ids += self[word]
-        return ids
+        return list(chain.from_iterable(map(self.__getitem__, words)))
 
     def __missing__(self, word: str) -> Sequence[int]:
         # `word` is what follows its first `▁`, which the tokenizer itself puts before every text but the empty one.

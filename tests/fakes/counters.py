@@ -15,6 +15,7 @@ class LetterCounter:
 
     name: str = "letters"
     exact: bool = True
+    is_loaded: bool = True
     bounded: bool = True
     tokens_of: int = 4
     counted: list[str] = field(default_factory=list)
@@ -37,7 +38,7 @@ class NoCounter:
     """Fails the test that makes it count: what it is asked must be known by the bounds."""
 
     name = "nothing"
-    exact = True
+    exact = is_loaded = True
 
     def count(self, text: str) -> int:
         raise AssertionError(f"`{text}` need not have been counted")

@@ -3,6 +3,7 @@ import json
 import logging
 import subprocess
 import sys
+import tracemalloc
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -310,13 +311,43 @@ def test_values_that_are_not_vectors(tmp_path: Path, value: float) -> None:
         load(write_model(tmp_path, {"embeddings": table}, config={}))
 
 
-def test_files_may_go_once_loaded(tmp_path: Path) -> None:
-    """An engine keeps nothing of its files open or mapped: they may be overwritten in place."""
-    path = write_model(tmp_path, {"embeddings": TABLE}, config={})
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_halves_that_are_not_vectors(tmp_path: Path, value: float) -> None:
+    """A table of float16, which has no values too large, is refused for NaN or infinity alike."""
+    table = TABLE.astype(np.float16)
+    table[3, 1] = value
+
+    with pytest.raises(EngineError, match="`embeddings` holds a NaN or a value beyond 1e\\+15"):
+        load(write_model(tmp_path, {"embeddings": table}, config={}))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_files_may_go_once_loaded(tmp_path: Path, dtype: Any) -> None:
+    """An engine keeps nothing of a folder's files open or mapped: they may be overwritten in place."""
+    path = write_model(tmp_path, {"embeddings": TABLE.astype(dtype)}, config={})
     engine = load(path)
-    write_tensors(tmp_path / "model.safetensors", {"embeddings": TABLE + 1})
+    write_tensors(tmp_path / "model.safetensors", {"embeddings": (TABLE + 1).astype(dtype)})
 
     np.testing.assert_array_equal(vectors(engine, "cat"), TABLE[1:2])
+
+
+def test_table_is_in_memory_once(tmp_path: Path) -> None:
+    """A table of float16 takes as much memory as its file, and that of an installed package next to none."""
+    table = np.ones((50_000, 64), np.float16)
+    path = write_model(tmp_path, {"embeddings": table}, config={})
+    load(path)
+    load("wordllama")  # what is imported or remembered the first time is not the tables'
+    sizes: list[int] = []
+    tracemalloc.start()
+    try:
+        for name in (path, "wordllama"):
+            engine = load(name)
+            engine.embed(["cat dog"])
+            sizes.append(tracemalloc.get_traced_memory()[0] - sum(sizes))
+    finally:
+        tracemalloc.stop()
+
+    assert [True, True] == [size < most for size, most in zip(sizes, (table.nbytes + 2**20, 2**20), strict=True)], sizes
 
 
 # --- wordllama ---
