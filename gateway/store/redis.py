@@ -56,7 +56,8 @@ class RedisStore:
         return None if sha256 is None else await self.find_key(_text(sha256))
 
     async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
-        kept: dict[bytes, bytes] = await self._link.command("HGETALL", _KEYS)
+        found = await self._link.command("HGETALL", _KEYS)
+        kept: dict[bytes, bytes] = dict(zip(found[::2], found[1::2], strict=True))
         begin = b"[" if name is None else f"[{json.dumps(name)}, ".encode()  # as `_changeable` writes it
         hashes = [
             field.removeprefix(b"record:")

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gateway.errors import StateUnavailable
-from gateway.store.redis_link import RedisLink, within
+from gateway.store.patience import within
+from gateway.store.redis_link import RedisLink
 
 WAIT_SECONDS: Final = 0.005
 WAIT_SECONDS_EACH: Final = 0.00005

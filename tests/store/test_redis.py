@@ -18,7 +18,8 @@ from gateway.gates import Gate
 from gateway.store import StoreError, Usage, UsageKey, UsageQuery
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
-from gateway.store.redis_link import CONNECTIONS, RedisLink
+from gateway.store.redis_cluster import CONNECTIONS, RedisServers
+from gateway.store.redis_link import RedisLink
 from tests.fakes.clock import FakeTime
 from tests.fakes.redis_server import SECONDS, RedisServer, Sentinel, TLSRedisServer, eventually, free_port
 
@@ -237,7 +238,7 @@ async def test_busy_between_all_looks(redis_server: RedisServer) -> None:
 
         busy = asyncio.ensure_future(keep_busy())
         try:
-            await asyncio.gather(*(store.ping() for _ in range(3 * CONNECTIONS)))
+            await asyncio.gather(*(store.ping() for _ in range(100)))
         finally:
             busy.cancel()
 
@@ -247,31 +248,42 @@ async def test_one_stall(redis_server: RedisServer) -> None:
     async with opened(redis_server.url, timeout=0.05) as store:
         await store.ping()
         with redis_server.paused():
-            await asyncio.gather(*(why(store.ping()) for _ in range(CONNECTIONS)))
+            await asyncio.gather(*(why(store.ping()) for _ in range(100)))
         await store.ping()
 
 
-async def test_waiting_for_a_turn(redis_server: RedisServer) -> None:
-    """Whoever waits too long for a turn is told so, and nobody else suffers from it."""
-    async with opened(redis_server.url, timeout=0.05) as store:
-        turn = store._link._turn
+async def test_waiting_for_a_turn(redis_cluster: Sequence[RedisServer]) -> None:
+    """Whoever waits too long for a turn at a cluster is told so, and nobody else suffers from it."""
+    async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[0].port}", timeout=0.2) as store:
+        await store.ping()
+        way = store._link._way
+        assert isinstance(way, RedisServers)
         for _ in range(CONNECTIONS):
-            await turn.acquire()
+            await way._turn.acquire()
         told = [await why(store.ping()) for _ in range(2)]
-        turn.release()
+        way._turn.release()
         await store.ping()
 
-    assert {f"The state at {redis_server.url} cannot be reached: too many commands are waiting for it."} == set(told)
+    assert {f"The state at {store.name} cannot be reached: too many commands are waiting for it."} == set(told)
+
+
+async def test_waiting_behind_a_failure() -> None:
+    """Those that wait for a turn behind one that fails are told at once."""
+    url = f"redis+cluster://127.0.0.1:{free_port()}"
+    async with opened(url) as store:
+        told = await asyncio.gather(*(why(store.ping()) for _ in range(10 * CONNECTIONS)))
+
+    assert {f"The state at {url} cannot be reached: the connection is refused."} == set(told)
 
 
 async def test_many_at_once(redis_server: RedisServer) -> None:
-    """Many requests at once wait their turn, on a bounded number of connections."""
+    """Many requests at once share one connection."""
     async with opened(redis_server.url) as store:
         await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(500)))
-        clients = redis_server.do("INFO", "clients")["connected_clients"]
+        clients = redis_server.do("CLIENT", "LIST").count("cmd=evalsha")
         [found] = await store.reserve("r", [CONCURRENT], 60)
 
-    assert (499, True) == (found.remaining, clients <= CONNECTIONS + 1)
+    assert (499, 1) == (found.remaining, clients)
 
 
 # ── wrong ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -297,7 +309,8 @@ async def test_secret_is_kept(tmp_path: pathlib.Path) -> None:
             told = await why(store.ping())
             link = store._link
             shown = [
-                repr(each) for each in (store, link, link._client, vars(store), vars(link), Address.of(url, SECRET))
+                repr(each)
+                for each in (store, link, link._way, vars(store), vars(link), vars(link._way), Address.of(url, SECRET))
             ]
 
     assert [] == [text for text in (told, store.name, *shown) if SECRET in text or "someone" in text]

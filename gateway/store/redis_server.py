@@ -1,0 +1,85 @@
+"""The way to one Redis: one connection, made when it is needed, and again when the last one is of no more use.
+
+All commands share it: a Redis does one after the other anyway, and a system call can carry many of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from gateway.store.patience import within
+from gateway.store.redis_channel import RedisChannel
+from gateway.store.redis_dialing import FAILURES, Dial, Words, pack
+from gateway.store.redis_faults import Lost, NoMaster
+
+_NOT_OPENED: Final = (*FAILURES, NoMaster)
+
+
+class RedisServer:
+    """`find` tells where it is, or raises NoMaster. Every outcome is a value: an answer, or an exception."""
+
+    def __init__(self, find: Callable[[], Awaitable[tuple[str, int]]], dial: Dial) -> None:
+        self._find = find
+        self._dial = dial
+        self._channel: RedisChannel | None = None
+        self._former: list[RedisChannel] = []
+        """Others may still wait for answers there."""
+        self._opening: asyncio.Task[RedisChannel | Exception] | None = None
+
+    async def ask(self, words: Words) -> Any:
+        channel = self._channel
+        if channel is None or not channel.usable:
+            opened = await self._opened()
+            if isinstance(opened, Exception):
+                return opened
+            channel = opened
+        return await channel.ask(pack(words))
+
+    async def ask_all(self, each: Iterable[Words]) -> Any:
+        """The list of all answers, or an exception instead of it."""
+        packed = list(map(pack, each))
+        if not packed:
+            return []
+        channel = self._channel
+        if channel is None or not channel.usable:
+            opened = await self._opened()
+            if isinstance(opened, Exception):
+                return opened
+            channel = opened
+        return await channel.ask_all(b"".join(packed), len(packed))
+
+    def leave(self) -> None:
+        """What follows goes over another connection: it may lead to another server by now."""
+        if self._channel is not None:
+            self._channel.usable = False
+
+    async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        for channel in self._former:
+            await channel.close()
+
+    async def _opened(self) -> RedisChannel | Exception:
+        """Whoever leaves meanwhile leaves it to the others."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        channel = await asyncio.shield(self._opening)
+        return channel if isinstance(channel, Exception) or channel.usable else Lost()
+
+    async def _open(self) -> RedisChannel | Exception:
+        try:
+            async with within(self._dial.seconds):
+                channel = await self._dial.open(*await self._find())
+        except asyncio.CancelledError:  # by `close`, which is no reason for those who wait to be cancelled
+            return Lost()
+        except _NOT_OPENED as failure:
+            return failure
+        finally:
+            self._opening = None
+        self._former = [one for one in self._former if not one.lost.is_set()]
+        self._former.append(channel)
+        self._channel = channel
+        return channel
