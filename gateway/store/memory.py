@@ -77,8 +77,9 @@ class MemoryLimits:
         now = self._clock()
         for gate, amount in zip(gates, spent, strict=True):
             if gate.refills:
-                bucket = self._bucket(gate, now)
-                bucket.level = max(-gate.limit, min(gate.limit, bucket.level + gate.amount - amount))
+                if amount != gate.amount:
+                    bucket = self._bucket(gate, now)
+                    bucket.level = max(-gate.limit, min(gate.limit, bucket.level + gate.amount - amount))
                 continue
             self._leases_of(gate).settle(reservation, amount, now)
 

@@ -8,12 +8,14 @@ of a name begins its hash tag and the next one ends it, so what follows may be a
 
 from __future__ import annotations
 
+import functools
 import json
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from gateway.auth import KeyRecord
-from gateway.gates import Gate, Standing, standing
+from gateway.gates import Gate, Kind, Standing, standing
 from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, unavailable
 from gateway.store.redis_link import RedisLink, Script
 
@@ -31,6 +33,14 @@ _FIND_VALUES: Final = Script.of("values", "find_values")
 _PUT_VALUE: Final = Script.of("values", "put_value")
 _ROWS: Final = 500
 """Most rows of usage in one call: a Redis does nothing else meanwhile."""
+_GATE_KINDS: Final[Mapping[Kind, int]] = {
+    "requests": 0,
+    "tokens": 0,
+    "concurrent": 1,
+    "usd_budget": 2,
+    "token_budget": 2,
+}
+_SHADOW: Final = 4
 _BATCH_SECONDS: Final = 3600
 """How long a batch's name is remembered; a ledger sends it again every second until it is taken."""
 _PING_SECONDS: Final = 60
@@ -89,25 +99,29 @@ class RedisStore:
     # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
-        words = self._words(reservation, lease, gates, [int(gate.shadow) for gate in gates])
-        now, *found = await self._link.script(_RESERVE, _names(gates), words)
-        fits = [fitted == 1 for fitted in found[1::2]]
-        refused = any(not fitted and not gate.shadow for gate, fitted in zip(gates, fits, strict=True))
+        words = [reservation, self._told(lease, gates, [gate.ends or 0 for gate in gates], shadows=True)]
+        answer = await self._link.script(_RESERVE, _names(gates), words)
+        now, *found = _answer(len(gates)).unpack(answer)
+        refused = any(not fits and not gate.shadow for gate, fits in zip(gates, found[1::2], strict=True))
         return [
-            standing(gate, float(left), fitted, fitted and not refused, float(now))
-            for gate, left, fitted in zip(gates, found[::2], fits, strict=True)
+            standing(gate, left, fits, fits and not refused, now)
+            for gate, left, fits in zip(gates, found[::2], found[1::2], strict=True)
         ]
 
     async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
-        await self._link.script(_SETTLE, _names(gates), self._words(reservation, 0.0, gates, spent))
+        """A bucket from which as much was taken as is spent is left as it is."""
+        open_ = [pair for pair in zip(gates, spent, strict=True) if not pair[0].refills or pair[0].amount != pair[1]]
+        if open_:
+            gates, spent = zip(*open_, strict=True)
+            await self._link.script(_SETTLE, _names(gates), [reservation, self._told(0.0, gates, spent)])
 
-    def _words(self, reservation: str, lease: float, gates: Sequence[Gate], own: Sequence[int]) -> list[str | float]:
-        """What `lua/gates.lua` says."""
-        words: list[str | float] = [self._time(), reservation, lease]
-        for gate, word in zip(gates, own, strict=True):
-            kind = "bucket" if gate.refills else "concurrent" if gate.kind == "concurrent" else "budget"
-            words += [kind, gate.limit, gate.amount, "" if gate.ends is None else gate.ends, word]
-        return words
+    def _told(self, lease: float, gates: Sequence[Gate], own: Sequence[float], *, shadows: bool = False) -> bytes:
+        """As `lua/gates.lua` wants it."""
+        numbers: list[float] = [-1.0 if self._clock is None else self._clock(), lease]
+        for gate, number in zip(gates, own, strict=True):
+            kind = _GATE_KINDS[gate.kind]
+            numbers += (kind + _SHADOW if shadows and gate.shadow else kind, gate.limit, gate.amount, number)
+        return _question(len(gates)).pack(*numbers)
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,6 +194,16 @@ def _record(sha256: str, made: bytes, record: bytes, end: bytes | None) -> KeyRe
     name, models, expires, granted = json.loads(record)
     revoked = None if end is None else float(end)
     return KeyRecord(key_id, name, sha256, tuple(models), created, expires, revoked, **grants.read(granted))
+
+
+@functools.cache
+def _question(gates: int) -> struct.Struct:
+    return struct.Struct("<dd" + gates * "Bddd")
+
+
+@functools.cache
+def _answer(gates: int) -> struct.Struct:
+    return struct.Struct("<d" + gates * "d?")
 
 
 def _names(gates: Sequence[Gate]) -> list[str]:

@@ -26,6 +26,7 @@ from tests.fakes.redis_server import SECONDS, RedisServer, Sentinel, TLSRedisSer
 REQUESTS = Gate("requests", "key:a", 1000, 1)
 CONCURRENT = Gate("concurrent", "key:a", 1000, 1)
 BUDGET = Gate("token_budget", "key:a:total", 1000, 1)
+NOW = 1_790_000_000.123456
 SECRET = "pass word:%41/@é"
 
 
@@ -57,6 +58,11 @@ async def why(action: Awaitable[object]) -> str:
     return str(caught.value.__cause__)
 
 
+def limit(gate: Gate) -> str:
+    """Its name in Redis."""
+    return f"{{gateway:limits}}:{gate.id}"
+
+
 # ── away ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -69,7 +75,7 @@ async def reserve(store: RedisStore) -> None:
 
 
 async def settle(store: RedisStore) -> None:
-    await store.settle("r", [REQUESTS], [1])
+    await store.settle("r", [REQUESTS], [0])
 
 
 async def revoke(store: RedisStore) -> None:
@@ -456,30 +462,35 @@ async def test_flushed(redis_server: RedisServer, flush: str) -> None:
 async def test_nothing_stays(redis_server: RedisServer) -> None:
     """Names of limits are gone by themselves when they hold nothing worth keeping; what is spent in all stays."""
     now = real_time.time()
-    gates = [
-        REQUESTS,
-        CONCURRENT,
-        Gate("usd_budget", "key:a:2026-01", 100, 1, ends=now + 3600),
-        Gate("usd_budget", "key:a:total", 100, 1),
-    ]
+    of_a_month = Gate("usd_budget", "key:a:2026-01", 100, 1, ends=now + 3600)
+    in_all = Gate("usd_budget", "key:a:total", 100, 1)
     async with opened(redis_server.url) as store:
-        await store.reserve("r", gates, 30)
-    ttl = {
-        name.partition(":")[2]: redis_server.do("TTL", name) for name in redis_server.do("KEYS", "{gateway:limits}*")
-    }
-    expected = [120, 30, 86_400 + 3600, None]
-    actual = [ttl.pop(f"limits}}:{gate.id}") for gate in gates]
+        await store.reserve("r", [REQUESTS, CONCURRENT, of_a_month, in_all], 30)
+    left = {name: redis_server.do("TTL", name) for name in redis_server.do("KEYS", "{gateway:limits}*")}
+    expected = {REQUESTS: 240, CONCURRENT: 30 + 60, of_a_month: 86_400 + 3600, in_all: -1}
 
-    assert {} == ttl
-    assert [
-        None if wanted is None else -5 <= left - wanted <= 1 for wanted, left in zip(expected, actual, strict=True)
-    ] == [
-        True,
-        True,
-        True,
-        None,
+    assert {limit(gate) for gate in expected} == set(left)
+    assert [] == [
+        (gate.id, left[limit(gate)]) for gate, ttl in expected.items() if not ttl - 5 <= left[limit(gate)] <= ttl
     ]
-    assert -1 == actual[3]
+
+
+@pytest.mark.parametrize(
+    ("gate", "lasts", "begins"), [(REQUESTS, 240, 120), (CONCURRENT, 90, 60)], ids=["bucket", "lease"]
+)
+async def test_used_for_long(redis_server: RedisServer, gate: Gate, lasts: int, begins: int) -> None:
+    """What is in use is kept on in good time, and not at every use."""
+    time = FakeTime(NOW)
+    store = RedisStore(RedisLink(Address.of(redis_server.url, None), timeout=5), time.clock)
+    left = []
+    for number, seconds in enumerate((0, begins - 1, 2)):
+        time.now += seconds
+        await store.reserve(str(number), [gate], 30)
+        left.append(redis_server.do("TTL", limit(gate)))
+        redis_server.do("PEXPIRE", limit(gate), 77_000)
+    await store.close()
+
+    assert [True, True, True] == [expected - 5 <= ttl <= expected for expected, ttl in zip((lasts, 77, lasts), left)]
 
 
 async def test_redis_has_the_time(redis_server: RedisServer) -> None:
