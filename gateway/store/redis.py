@@ -99,8 +99,8 @@ class RedisStore:
     # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
-        words = [reservation, self._told(lease, gates, [gate.ends or 0 for gate in gates], shadows=True)]
-        answer = await self._link.script(_RESERVE, _names(gates), words)
+        told = self._told(lease, gates, [gate.ends or 0 for gate in gates], shadows=True)
+        answer = await self._link.script(_RESERVE, _names(gates), (reservation, told))
         now, *found = _answer(len(gates)).unpack(answer)
         refused = any(not fits and not gate.shadow for gate, fits in zip(gates, found[1::2], strict=True))
         return [
@@ -113,7 +113,7 @@ class RedisStore:
         open_ = [pair for pair in zip(gates, spent, strict=True) if not pair[0].refills or pair[0].amount != pair[1]]
         if open_:
             gates, spent = zip(*open_, strict=True)
-            await self._link.script(_SETTLE, _names(gates), [reservation, self._told(0.0, gates, spent)])
+            await self._link.script(_SETTLE, _names(gates), (reservation, self._told(0.0, gates, spent)))
 
     def _told(self, lease: float, gates: Sequence[Gate], own: Sequence[float], *, shadows: bool = False) -> bytes:
         """As `lua/gates.lua` wants it."""
