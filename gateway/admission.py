@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, cast
 
 from gateway import parts, token_ids, tokens
@@ -19,12 +19,13 @@ from gateway.sizes import Sizes, check_ids_sum, perhaps_too_long, too_long
 from gateway.tokens import Counter
 from gateway.vocabulary import cl100k
 from providers.base import Input, InputType, TokenIds
+from providers.values import frozen
 
 INLINE_IDS: Final = 50_000
 """Token ids; more are read in a thread, which takes longer than a millisecond for each 10,000."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admitted:
     """The inputs as every target of the route gets them; those that were cut stand there as their parts.
 
@@ -40,7 +41,7 @@ class Admitted:
     overhead: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rules:
     """What holds for the inputs of one request: over so many tokens one is refused, or cut, if a count may say so."""
 
@@ -63,6 +64,28 @@ class _Rules:
         most_chars, most = self.route.limits.input_chars, self.cut_over
         by_chars = 0 if most_chars is None or most is None else -(-len(whole) * most // most_chars)
         return max(self.counter.count(whole), by_chars)
+
+
+def admit_at_once(inputs: Sequence[Input], role: InputType | None, route: Route, counter: Counter) -> Admitted | None:
+    """What `admit` gives, where bounds alone tell that all fit; None where anything has to be read, counted or cut."""
+    limits = route.limits
+    count = len(inputs)
+    if (limits.inputs is not None and count > limits.inputs) or (role and route.prompts):
+        return None
+    texts = cast("Sequence[str]", inputs)
+    sizes = counter.bounds(texts) if isinstance(inputs[0], str) else None
+    if sizes is None:
+        return None
+    decides, largest = counter.exact and route.tokenizer_known, max(sizes)
+    most = limits.input_tokens if decides else route.most_estimated
+    if most is not None and largest > most:
+        return None
+    # a character is at least a byte, so that there are no more of these
+    if limits.input_chars is not None and largest > limits.input_chars:
+        return None
+    if decides and limits.request_tokens is not None and sum(sizes) > limits.request_tokens:
+        return None
+    return Admitted(inputs, sizes, range(count))
 
 
 async def admit(inputs: Sequence[Input], role: InputType | None, route: Route, counter: Counter) -> Admitted:

@@ -81,40 +81,32 @@ def application(
     )
 
 
-class Answering:
-    """An endpoint as an ASGI application, which raises what the endpoint raises."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        response = await self._endpoint(request)
-        await response(scope, receive, send)
-
-
 class Paths:
     """Starlette's routes, of which those without a part that varies are found at once, whatever stands before them.
 
-    Where no route fits it raises UnknownPath, or MethodNotAllowed. Starlette's own application would walk through the
-    whole table, and through three more layers around it.
+    What an endpoint raises comes out as it is. Where no route fits it raises UnknownPath, or MethodNotAllowed.
+    Starlette's own application would walk through the whole table, and through three more layers around it.
     """
 
     def __init__(self, table: Sequence[Route]) -> None:
         self._table = table
         fixed = [route for route in table if not route.param_convertors]
-        self._fixed = {(method, route.path): route.app for route in fixed for method in route.methods or ()}
+        self._fixed = {(method, route.path): route.endpoint for route in fixed for method in route.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._fixed.get((scope["method"], scope["path"]))
-        if app is None:
-            found = [(route, *route.matches(scope)) for route in self._table]
-            route, _, child = next((fit for fit in found if fit[1] is Match.FULL), (None, None, {}))
-            if route is None:
-                raise _refusal(scope, [route for route, match, _ in found if match is not Match.NONE])
-            scope.update(child)
-            app = route.app
-        await app(scope, receive, send)
+        endpoint = self._fixed.get((scope["method"], scope["path"])) or self._looked_for(scope)
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    def _looked_for(self, scope: Scope) -> Endpoint:
+        """Among all routes; what varies in its path is then in the scope."""
+        found = [(route, *route.matches(scope)) for route in self._table]
+        for route, match, child in found:
+            if match is Match.FULL:
+                scope.update(child)
+                endpoint: Endpoint = route.endpoint
+                return endpoint
+        raise _refusal(scope, [route for route, match, _ in found if match is not Match.NONE])
 
 
 def _refusal(scope: Scope, fitting: Sequence[Route]) -> UnknownPath | MethodNotAllowed:
@@ -180,11 +172,7 @@ def pages(console: Console | None) -> list[Route]:
 
 
 def _in_both_forms(table: Iterable[tuple[str, str, Endpoint]]) -> list[Route]:
-    return [
-        Route(form, Answering(endpoint), methods=[method])
-        for method, path, endpoint in table
-        for form in (f"{path}/", path)
-    ]
+    return [Route(form, endpoint, methods=[method]) for method, path, endpoint in table for form in (f"{path}/", path)]
 
 
 async def _describe(request: Request) -> Response:

@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway import adapters, recipe, slots, tokens
+from gateway import adapters, recipe, tokens
+from gateway.away import waited
 from gateway.backends import Remote
 from gateway.coalescing import Coalescer
 from gateway.config import ModelConfig, TargetConfig
@@ -129,7 +130,7 @@ def _remote_target(target: TargetConfig, model: ModelConfig, upstream: Upstream,
     endpoint = _endpoint(target)
     made = _target(target, model, Remote(provider, endpoint, upstream, via, target.max_concurrency, credentials))
     if model.coalesce and target.limits.inputs != 1:
-        meeting = Coalescer(made.limits, made.extra_body, counts_alike=made.counts_alike, waited=slots.waited)
+        meeting = Coalescer(made.limits, made.extra_body, counts_alike=made.counts_alike, waited=waited)
         made = replace(made, coalescer=meeting)
     if provider.statistics is not None:
         told = ToldStatistics(provider.statistics, endpoint, target.model, upstream, via, _loop_clock)

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway import tracing
 from gateway.allowances import Priority
+from gateway.away import away
 from gateway.credentials import Credentials, Nothing
 from gateway.routing import Load
 from gateway.slots import Slots
@@ -51,19 +52,22 @@ class Remote:
 
     async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        async with self._slots.slot(deadline, lane) as refusal:
-            if refusal is not None:
-                return refusal
-            waited, left = loop.time() - began, deadline - loop.time()
-            most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
-            request = self._provider.build_request(call, self._endpoint)
-            sent, answer = await self._exchange(request, deadline, most)
-            if isinstance(answer, Response) and answer.status == 401 and self._credentials.refused(sent):
+        with away():
+            loop = asyncio.get_running_loop()
+            asked = loop.time()
+            began = await self._slots.take(deadline, lane)
+            if isinstance(began, Fault):
+                return began
+            try:
+                most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
+                request = self._provider.build_request(call, self._endpoint)
                 sent, answer = await self._exchange(request, deadline, most)
+                if isinstance(answer, Response) and answer.status == 401 and self._credentials.refused(sent):
+                    sent, answer = await self._exchange(request, deadline, most)
+            finally:
+                self._slots.give_back(began, lane)
         if isinstance(answer, Fault):
-            late = answer.kind is FaultKind.TIMEOUT and waited > left
+            late = answer.kind is FaultKind.TIMEOUT and began - asked > deadline - began
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
         return self._parsed(answer, sent)
 
@@ -101,13 +105,16 @@ class Local:
         texts = [item for item in call.inputs if isinstance(item, str)]
         if len(texts) != len(call.inputs):
             return Fault(FaultKind.MISCONFIGURED, "a local model reads texts, not token ids")
-        async with self._slots.slot(deadline, lane) as refusal:
-            if refusal is not None:
-                return refusal
-            if sum(map(len, texts)) <= INLINE_BYTES:
-                return self._engine.embed(texts)
+        with away():
+            began = await self._slots.take(deadline, lane)
+            if isinstance(began, Fault):
+                return began
             try:
+                if sum(map(len, texts)) <= INLINE_BYTES:
+                    return self._engine.embed(texts)
                 async with asyncio.timeout_at(deadline):
                     return await asyncio.to_thread(self._engine.embed, texts)
             except TimeoutError:
                 return Fault(FaultKind.TIMEOUT, "the model did not finish in time")
+            finally:
+                self._slots.give_back(began, lane)

@@ -16,11 +16,10 @@ from typing import Final
 
 from gateway import contract
 from gateway.allowances import Priority
-from gateway.away import away
+from gateway.away import away, waited
 from gateway.lanes import RECENT, Turns
 from gateway.line import FORWARD_TOKENS, Line, Waiting
 from gateway.routing import Load
-from gateway.slots import waited
 from providers.base import EmbedCall, Embeddings, Fault, FaultKind
 from providers.engine import Transformer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from gateway import admission, usage
@@ -27,31 +27,51 @@ from gateway.store.memory import MemoryLimits
 from gateway.tokens import Counter
 
 
-@dataclass(slots=True)
 class Entry:
     """One request. `tokens` is what it will be charged with if nothing more becomes known of it."""
 
-    _limiter: Limiter
-    _ledger: Ledger
-    _caller: Caller
-    _route: Route
-    _counter: Counter
-    _record: Record
-    _inputs: int
-    _reservation: Reservation | None = None
-    _counts: Sequence[int] | None = field(default=None, repr=False)
-    tokens: int = 0
-    source: UsageSource = "estimated"
-    saved: int = 0
-    """Tokens of what the cache had, and of what others had sent already."""
+    __slots__ = (
+        *("tokens", "source", "saved", "_limiter", "_ledger", "_caller", "_route", "_counter", "_record", "_inputs"),
+        *("_reservation", "_counts"),
+    )
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        ledger: Ledger,
+        caller: Caller,
+        route: Route,
+        counter: Counter,
+        record: Record,
+        inputs: int,
+    ) -> None:
+        self._limiter = limiter
+        self._ledger = ledger
+        self._caller = caller
+        self._route = route
+        self._counter = counter
+        self._record = record
+        self._inputs = inputs
+        self._reservation: Reservation | None = None
+        self._counts: Sequence[int] | None = None
+        self.tokens = 0
+        self.source: UsageSource = "estimated"
+        self.saved = 0
+        """Tokens of what the cache had, and of what others had sent already."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
-        self.settle()
-        used = self.usage()
-        used.requests, used.inputs, used.errors = 1, self._inputs, int(raised is not None)
+        tokens, cost = self.tokens, self._route.cost(self.tokens)
+        if self._reservation is not None:
+            self._limiter.settle(self._reservation, tokens, cost or 0)
+        used = Usage(requests=1, errors=int(raised is not None), inputs=self._inputs, cached=self.saved)
+        setattr(used, self.source, tokens)
+        if cost is None:
+            used.unpriced = tokens
+        else:
+            used.nanos = cost
         self._record.used = used
         self._ledger.add(self._caller, self._route.alias, used)
 
@@ -60,14 +80,16 @@ class Entry:
 
         Raises RateLimited or QuotaExhausted with nothing taken, and StateUnavailable.
         """
-        counted = self._limiter.counts(self._caller, self._route)
-        estimate = sum(await self.counts(plan)) if counted else 0
-        seconds = max(0.0, deadline - asyncio.get_running_loop().time())
-        self._reservation = await self._limiter.reserve(self._caller, self._route, estimate, seconds)
+        gates = self._limiter.gates(self._caller, self._route)
+        estimate = sum(await self.counts(plan)) if gates.by_tokens else 0
+        if gates.each:
+            seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+            cost = self._route.cost(estimate) or 0
+            reservation = self._reservation = await self._limiter.reserve(gates, estimate, cost, seconds)
+            self._record.headers = reservation.headers
+            self._record.shadowed = reservation.shadowed
         # Only now: what is refused uses nothing. Without a count the sizes are the most that it can be.
-        self.tokens = estimate if counted else sum(plan.sizes)
-        self._record.headers.update(self._reservation.headers)
-        self._record.shadowed = self._reservation.shadowed
+        self.tokens = estimate if gates.by_tokens else sum(plan.sizes)
 
     async def charge(self, reported: int | None, plan: Plan, delivery: Delivery) -> None:
         """`reported` is what the upstreams billed for what they delivered, None if one did not say: then it is counted.
@@ -75,7 +97,7 @@ class Entry:
         What one of them may have billed without delivering it is counted on top.
         """
         counts = await self.counts(plan) if reported is None or delivery.charged else ()
-        undelivered = sum(counts[position] * times for position, times in delivery.charged.items())
+        undelivered = sum(counts[position] * times for position, times in delivery.charged.items()) if counts else 0
         if reported is not None:
             self.tokens = reported + undelivered
         else:
@@ -88,20 +110,6 @@ class Entry:
         if self._counts is None:
             self._counts = await admission.count(plan.inputs, self._counter)
         return self._counts
-
-    def settle(self) -> None:
-        if self._reservation is not None:
-            self._limiter.settle(self._reservation, self._route, self.tokens)
-
-    def usage(self) -> Usage:
-        used = Usage(cached=self.saved)
-        setattr(used, self.source, self.tokens)
-        cost = self._route.cost(self.tokens)
-        if cost is None:
-            used.unpriced = self.tokens
-        else:
-            used.nanos = cost
-        return used
 
 
 @dataclass(frozen=True, slots=True)

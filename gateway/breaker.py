@@ -51,6 +51,10 @@ class Breaker:
         self._generation = 0
         self._trial = False
 
+    @property
+    def is_closed(self) -> bool:
+        return self._until is None
+
     def state(self, now: float) -> BreakerState:
         if self._until is None:
             return "closed"

@@ -38,115 +38,130 @@ class Calls:
         self, job: Job, target: Target, batch: Sequence[int], deadline: float, others: int
     ) -> Answer | Fault:
         """`others` is how many targets could be asked after this one."""
-        health = target.health
-        call = EmbedCall(
-            model=target.model,
-            inputs=list(map(job.plan.inputs.__getitem__, batch)),
-            dimensions=job.sent_dimensions,
-            input_type=job.input_type if target.takes_role else None,
-            user=job.user,
-            extra=job.extra,
-        )
-        sent, spoilt = 0, False
-
-        async def attempt() -> Answer | Fault:
-            nonlocal sent, spoilt
-            refusal = health.refusal_of_call(self.clock(), last_resort=not others)
-            if refusal is not None:
-                return refusal
-            if not sent:
-                health.retries.earn()
-                health.hedges.earn(sum(map(job.plan.sizes.__getitem__, batch)))
-            sent, until = sent + 1, self._try_until(target, deadline, others)
-            coalescer = target.coalescer
-            if coalescer is None or len(batch) > SMALL or spoilt:
-                outcome = await self._try(job, target, call, until, others)
-            else:
-                outcome = await self._among_others(coalescer, job, target, batch, call, until, others)
-                # Whatever broke the target may have been a neighbour's: it is not asked in company again.
-                spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
-            return self._with_hint(outcome, target)
-
-        def may_retry(fault: Fault) -> bool:
-            """Not while it is left alone, but for a pause that the retry waits out."""
-            refusal = health.refusal(self.clock())
-            if refusal is not None and refusal.kind is not FaultKind.THROTTLED:
-                return False
-            if not sent:
-                return True
-            if not health.retries.take(self.clock()):
-                return False
-            self.metrics.retried(job.alias, target.name)
-            return True
-
+        call = _Call(self, job, target, batch, deadline, others)
+        outcome = await call.attempt()
+        if not isinstance(outcome, Fault):
+            return outcome
         patience = WAIT_WITH_OTHERS_LEFT if others else math.inf
-        return await self.retry.run(attempt, deadline, patience, may_retry, lambda: sent)
+        return await self.retry.after(outcome, call.attempt, deadline, patience, call.may_retry, lambda: call.sent)
 
-    async def _try(self, job: Job, target: Target, call: EmbedCall, until: float, others: int) -> Answer | Fault:
+
+class _Call:
+    """What is asked of one target, as often as it may be asked."""
+
+    __slots__ = ("_batch", "_call", "_calls", "_deadline", "_health", "_job", "_others", "_spoilt", "_target", "sent")
+
+    def __init__(
+        self, calls: Calls, job: Job, target: Target, batch: Sequence[int], deadline: float, others: int
+    ) -> None:
+        inputs = job.plan.inputs
+        self._calls = calls
+        self._job = job
+        self._target = target
+        self._health = target.health
+        self._batch = batch
+        self._deadline = deadline
+        self._others = others
+        self._spoilt = False
+        self._call = EmbedCall(
+            target.model,
+            inputs if len(batch) == len(inputs) else [inputs[position] for position in batch],
+            job.sent_dimensions,
+            job.input_type if target.takes_role else None,
+            job.user,
+            job.extra,
+        )
+        self.sent = 0
+
+    async def attempt(self) -> Answer | Fault:
+        now, target, health = self._calls.clock(), self._target, self._health
+        refusal = health.refusal_of_call(now, last_resort=not self._others)
+        if refusal is not None:
+            return refusal
+        if not self.sent:
+            health.retries.earn()
+            if self._job.hedge:
+                health.hedges.earn(sum(map(self._job.plan.sizes.__getitem__, self._batch)))
+        self.sent += 1
+        # A hung target must not eat the time of those after it.
+        deadline = self._deadline
+        until = min(deadline, now + (target.timeout or min(TRY_SECONDS, (deadline - now) / (self._others + 1))))
+        if target.coalescer is None or len(self._batch) > SMALL or self._spoilt:
+            outcome = await self._try(self._call, until, now)
+        else:
+            outcome = await self._among_others(target.coalescer, until)
+            # Whatever broke the target may have been a neighbour's: it is not asked in company again.
+            self._spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
+        return outcome if isinstance(outcome, Answer) else self._with_hint(outcome)
+
+    def may_retry(self, fault: Fault) -> bool:
+        """Not while the target is left alone, but for a pause that the retry waits out."""
+        now = self._calls.clock()
+        refusal = self._health.refusal(now)
+        if refusal is not None and refusal.kind is not FaultKind.THROTTLED:
+            return False
+        if not self.sent:
+            return True
+        if not self._health.retries.take(now):
+            return False
+        self._calls.metrics.retried(self._job.alias, self._target.name)
+        return True
+
+    async def _try(self, call: EmbedCall, until: float, now: float) -> Answer | Fault:
         """One upstream call; its target's health, the metrics and the trace are told what came of it."""
-        health, items, outcome = target.health, len(call.inputs), None
-        ticket = health.begin(items, self.clock(), last_resort=not others)
+        job, target, health, clock = self._job, self._target, self._health, self._calls.clock
+        items = len(call.inputs)
+        ticket = health.begin(items, now, last_resort=not self._others)
         if isinstance(ticket, Fault):
             return ticket
+        outcome: Answer | Fault | None = None
         with tracing.call(target, job.alias, items, job.dimensions) as trace:
             try:
-                embeddings = await target.backend.embed(call, until, job.lane)
-                outcome = _checked(embeddings, job, target, items)
+                outcome = _checked(await target.backend.embed(call, until, job.lane), job, target, items)
             finally:
-                fault = outcome if isinstance(outcome, Fault) else None
-                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
-                now, cut_off = self.clock(), outcome is None
-                health.end(ticket, fault, now, cut_off=cut_off, hurried=hurried, altered=bool(job.extra))
+                now = clock()
+                if isinstance(outcome, Answer):
+                    health.end(ticket, None, now)
+                else:
+                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                    cut_off, altered = outcome is None, bool(job.extra)
+                    health.end(ticket, outcome, now, cut_off=cut_off, hurried=hurried, altered=altered)
                 error, tokens = _told(outcome)
                 trace(error, tokens)
-                self.metrics.called(job.alias, target, now - ticket.began, items, error, tokens)
+                self._calls.metrics.called(job.alias, target, now - ticket.began, items, error, tokens)
         return outcome
 
-    async def _among_others(
-        self,
-        coalescer: Coalescer,
-        job: Job,
-        target: Target,
-        batch: Sequence[int],
-        call: EmbedCall,
-        until: float,
-        others: int,
-    ) -> Answer | Fault:
+    async def _among_others(self, coalescer: Coalescer, until: float) -> Answer | Fault:
         """In one upstream call with what others have to send at the same moment, if there is any."""
+        calls, job, target = self._calls, self._job, self._target
 
         async def ask(call: EmbedCall, until: float) -> Answer | Fault:
-            return await self._try(job, target, call, until, others)
+            return await self._try(call, until, calls.clock())
 
         def is_full() -> bool:
             load = target.backend.load
             return load.running >= load.slots
 
         small = Small(
-            call=call,
-            sizes=[job.plan.sizes[position] for position in batch],
-            count=lambda: job.counted(batch),
+            call=self._call,
+            sizes=[job.plan.sizes[position] for position in self._batch],
+            count=lambda: job.counted(self._batch),
             until=until,
             lane=job.lane,
             wanted=(job.dimensions, job.kept),
         )
-        way = Way(ask, is_full, lambda: target.health.retries.take(self.clock()))
+        way = Way(ask, is_full, lambda: self._health.retries.take(calls.clock()))
         outcome = await coalescer.send(small, way)
         if isinstance(outcome, Answer) and outcome.shared:
-            self.metrics.coalesced(job.alias, target.name)
+            calls.metrics.coalesced(job.alias, target.name)
         return outcome
 
-    def _with_hint(self, outcome: Answer | Fault, target: Target) -> Answer | Fault:
+    def _with_hint(self, fault: Fault) -> Fault:
         """Who throttles without saying how long is asked again when its pause is over."""
-        if isinstance(outcome, Fault) and outcome.kind is FaultKind.THROTTLED and outcome.retry_after is None:
-            refusal = target.health.refusal(self.clock())
-            return outcome if refusal is None else replace(outcome, retry_after=refusal.retry_after)
-        return outcome
-
-    def _try_until(self, target: Target, deadline: float, others: int) -> float:
-        """A hung target must not eat the time of those after it."""
-        now = self.clock()
-        own = target.timeout or min(TRY_SECONDS, (deadline - now) / (others + 1))
-        return min(deadline, now + own)
+        if fault.kind is not FaultKind.THROTTLED or fault.retry_after is not None:
+            return fault
+        refusal = self._health.refusal(self._calls.clock())
+        return fault if refusal is None else replace(fault, retry_after=refusal.retry_after)
 
 
 def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:

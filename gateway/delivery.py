@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from gateway.allowances import Priority
 from gateway.planning import Plan
 from gateway.policy import TABLE, Attempt
 from providers.base import Fault, InputType
+from providers.values import frozen
 
 Counts = Callable[[], Awaitable[Sequence[int]]]
 """The tokens of a job's inputs, counted here."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What has to be embedded, alike for every target.
 
@@ -52,7 +52,7 @@ class Job:
         return [every[place] for place in places]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """Right vectors of one batch, the tokens that the upstream billed for them if it says so, and who made them."""
 
@@ -74,7 +74,7 @@ class Delivery:
     tokens: int | None = 0
     targets: list[str] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
-    charged: Counter[int] = field(default_factory=Counter)
+    charged: dict[int, int] = field(default_factory=dict)
     """How many times an upstream may have billed a position without delivering it, even if another delivered it."""
     shared: bool = False
     """Whether some of the tokens are a share of what was billed for several jobs together."""
@@ -91,19 +91,25 @@ class Delivery:
 
     @property
     def complete(self) -> list[bytes] | None:
-        whole = [vector for vector in self.vectors if vector is not None]
-        return whole if len(whole) == len(self.vectors) else None
+        return None if None in self.vectors else cast("list[bytes]", self.vectors)
 
     def keep(self, batch: Sequence[int], answer: Answer) -> None:
         vectors = self.vectors
-        for position, vector in zip(batch, answer.vectors, strict=True):
-            vectors[position] = vector
+        if len(batch) == len(vectors) == len(answer.vectors):  # all of them, in order
+            vectors[:] = answer.vectors
+        else:
+            for position, vector in zip(batch, answer.vectors, strict=True):
+                vectors[position] = vector
         self.tokens = None if answer.tokens is None or self.tokens is None else self.tokens + answer.tokens
         self.shared |= answer.shared
         if answer.target not in self.targets:
             self.targets.append(answer.target)
 
+    def charge(self, batch: Sequence[int], times: int = 1) -> None:
+        for position in batch:
+            self.charged[position] = self.charged.get(position, 0) + times
+
     def fail(self, target: str, fault: Fault, batch: Sequence[int], plan: Plan, seconds: float) -> None:
         if TABLE[fault.kind].charged:
-            self.charged.update(batch)
+            self.charge(batch)
         self.attempts.append(Attempt(target, fault, [plan.origins[position] for position in batch], seconds))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.errors import InvalidRequest
+from providers.values import frozen
 
 Shorten = Literal["native", "truncate", "never"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Length:
     """How one request's vectors get their length.
 

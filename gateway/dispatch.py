@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -20,7 +19,7 @@ from providers.base import Fault
 
 Batch = Sequence[int]
 Runs = Sequence[tuple[Batch, Answer | Fault, float]]
-"""Of batches or pieces of them: what each came to, and after how many seconds."""
+"""Of batches or pieces of them: what each came to, and if that is a fault, after how many seconds."""
 
 
 def _is_final(fault: Fault) -> bool:
@@ -28,13 +27,14 @@ def _is_final(fault: Fault) -> bool:
     return not TABLE[fault.kind].next_target and not (fault.divisible and fault.item is None)
 
 
-@dataclass(frozen=True, slots=True)
 class Dispatcher:
     """`clock` is the event loop's, which deadlines are on."""
 
-    retry: Retry
-    clock: Callable[[], float]
-    metrics: Metrics = field(default_factory=Metrics)
+    def __init__(self, retry: Retry, clock: Callable[[], float], metrics: Metrics | None = None) -> None:
+        self.retry = retry
+        self.clock = clock
+        self.metrics = metrics or Metrics()
+        self._calls = Calls(retry, clock, self.metrics)
 
     async def run(self, job: Job, targets: Sequence[Target], deadline: float) -> Delivery:
         """Asks the targets in the order given until nothing is missing, or no other target may help.
@@ -48,8 +48,9 @@ class Dispatcher:
             target = left.pop(0)
             failed_before = len(delivery.attempts)
             await self._ask(job, target, delivery, deadline, left)
-            faults = [attempt.fault for attempt in delivery.attempts[failed_before:]]
-            if not delivery.missing or any(map(_is_final, faults)):
+            if None not in delivery.vectors:
+                break
+            if any(_is_final(attempt.fault) for attempt in delivery.attempts[failed_before:]):
                 break
             if left:
                 self.metrics.fell_back(job.alias, target.name)
@@ -57,11 +58,13 @@ class Dispatcher:
 
     async def _ask(self, job: Job, target: Target, delivery: Delivery, deadline: float, left: list[Target]) -> None:
         """Runs what is missing at one target, and books what came of each run."""
-        now = self.clock()
-        batches = _pack(job, target, delivery.missing)
-        others = sum(other.health.willing(now) for other in left)
+        batches = _pack(job, target, delivery.missing if delivery.attempts else range(len(delivery.vectors)))
+        now = self.clock() if left else 0.0
+        others = sum([other.health.willing(now) for other in left])
+        hedge = None
+        if job.hedge and len(batches) == 1 and not delivery.attempts:
+            hedge = hedging.hedge(job, target, left, now)
         first = self._runs(job, target, batches, deadline, others)
-        hedge = hedging.hedge(job, target, left, now) if len(batches) == 1 and not delivery.attempts else None
         if hedge is None:
             _book(await first, target, job, delivery)
         else:
@@ -88,7 +91,7 @@ class Dispatcher:
         kept = next((place for place, runs in enumerate(results) if runs is not None and _whole(runs)), 0)
         for place, (target, runs) in enumerate(zip((hedge.target, hedge.spare), results, strict=False)):
             if runs is None:
-                delivery.charged.update(wanted)
+                delivery.charge(wanted)
             else:
                 _book(runs, target, job, delivery, kept=place == kept)
             if target is hedge.spare:
@@ -98,23 +101,28 @@ class Dispatcher:
 
     async def _runs(self, job: Job, target: Target, batches: Sequence[Batch], deadline: float, others: int) -> Runs:
         """All batches at one target side by side, halved where that helps."""
-        calls = Calls(self.retry, self.clock, self.metrics)
+        calls, clock = self._calls, self.clock
         took: dict[tuple[int, int], float] = {}  # by the first position of a run and its length
 
         async def ask(batch: Batch) -> Answer | Fault:
-            begun = self.clock()
+            begun = clock()
             outcome = await calls.batch(job, target, batch, deadline, others)
-            took[batch[0], len(batch)] = self.clock() - begun
+            if isinstance(outcome, Fault):
+                took[batch[0], len(batch)] = clock() - begun
             return outcome
 
         def may_halve() -> bool:
-            return target.health.retries.take(self.clock())
+            return target.health.retries.take(clock())
 
-        outcomes = await together(halving.deliver(batch, ask, may_halve) for batch in batches)
-        return [(run, outcome, took[run[0], len(run)]) for run, outcome in chain.from_iterable(outcomes)]
+        if len(batches) == 1:
+            found = await halving.deliver(batches[0], ask, may_halve)
+        else:
+            delivered = await together([halving.deliver(batch, ask, may_halve) for batch in batches])
+            found = list(chain.from_iterable(delivered))
+        return [(run, outcome, took.get((run[0], len(run)), 0.0)) for run, outcome in found]
 
 
-def _pack(job: Job, target: Target, wanted: Sequence[int]) -> list[list[int]]:
+def _pack(job: Job, target: Target, wanted: Sequence[int]) -> list[Sequence[int]]:
     plan, limits = job.plan, target.limits
     return packing.pack(
         plan.inputs,
@@ -139,4 +147,4 @@ def _book(runs: Runs, target: Target, job: Job, delivery: Delivery, *, kept: boo
         elif kept:
             delivery.keep(batch, outcome)
         else:
-            delivery.charged.update(batch)
+            delivery.charge(batch)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import bodies, connection, listing, origin, reports
+from gateway import bodies, connection, listing, origin, reports, sent_headers
 from gateway.allowances import Priority
 from gateway.answers import Result, nugen_body, result_body
 from gateway.auth import Caller, bearer
 from gateway.authentication import Authenticator
 from gateway.cache_control import CacheControl
 from gateway.errors import InvalidRequest, ModelNotFound
+from gateway.gates import Header
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
 from gateway.record import Record
@@ -26,14 +26,23 @@ from gateway.routing import Route
 from gateway.service import Gateway
 from gateway.state_watch import StateWatch
 from gateway.store import UsageStore
-from gateway.wire import EmbeddingsRequest, parse_request
+from gateway.wire import Asked, EmbeddingsRequest, parse_request
 from providers import codec
 
 JSON: Final = "application/json"
 PRIORITIES: Final = get_args(Priority)
-HEADERS: Final = "gateway.headers"
 INLINE_BODY: Final = 2**20
 """Bytes; a larger body, which may hold millions of token ids, is read in a thread, so that others go on."""
+
+
+class Answer(Response):
+    """JSON that is bytes already, with headers that are. Starlette's own looks through all that it could be given."""
+
+    def __init__(self, body: bytes, headers: Sequence[Header]) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json"), *headers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,75 +64,73 @@ class Endpoints:
     async def embeddings(self, request: Request) -> Response:
         """OpenAI's shape; in old paths the URL names the model."""
         body, result = await self._embed(request, path_model=request.path_params.get("model"))
-        return Response(result_body(result, body.encoding_format), headers=self._headers(result), media_type=JSON)
+        return Answer(result_body(result, body.encoding_format), self._headers(result))
 
     async def azure_embeddings(self, request: Request) -> Response:
         """Azure's clients put the deployment into the URL, and the key into `api-key`."""
         body, result = await self._embed(request, path_model=request.path_params.get("model"), azure=True)
-        return Response(result_body(result, body.encoding_format), headers=self._headers(result), media_type=JSON)
+        return Answer(result_body(result, body.encoding_format), self._headers(result))
 
     async def nugen_embeddings(self, request: Request) -> Response:
         body, result = await self._embed(request, texts_only=True)
         answer = nugen_body(
             result, body.encoding_format, request_id=_record(request).request_id, created=int(time.time())
         )
-        return Response(answer, headers=self._headers(result), media_type=JSON)
+        return Answer(answer, self._headers(result))
 
     async def _embed(
         self, request: Request, *, path_model: str | None = None, azure: bool = False, texts_only: bool = False
     ) -> tuple[EmbeddingsRequest, Result]:
-        with connection.of(request.scope):
-            return await self._embed_for_client(request, path_model, azure=azure, texts_only=texts_only)
-
-    async def _embed_for_client(
-        self, request: Request, path_model: str | None, *, azure: bool, texts_only: bool
-    ) -> tuple[EmbeddingsRequest, Result]:
-        record = _record(request)
+        scope = request.scope
+        record, sent = _record(request), sent_headers.of(scope)
         record.embeds = True
-        arrived = asyncio.get_running_loop().time()
-        caller = await self._caller(request, azure=azure)
-        headers = _headers_of(request)
-        deadline = arrived + self._allowed_seconds(headers.get("x-request-timeout-ms"))
-        priority = _wished_priority(headers.get("x-priority"))
-        raw = await bodies.read(request, self.max_body, deadline)
-        parse = functools.partial(
-            parse_request,
-            raw,
-            path_model=path_model,
-            require_space=headers.get("x-embedding-require-space"),
-            cache_control=CacheControl.of(headers.get("cache-control")),
-            priority=priority,
-            texts_only=texts_only,
-        )
-        body = parse() if len(raw) <= INLINE_BODY else await asyncio.to_thread(parse)
-        record.model, record.items, record.metadata = quoted(body.model), len(body.inputs), body.metadata
-        return body, await self.gateway.embed(body, caller, deadline, record)
+        with connection.of(scope):
+            arrived = asyncio.get_running_loop().time()
+            caller = await self._caller(request, azure=azure)
+            deadline = arrived + self._allowed_seconds(sent.get(b"x-request-timeout-ms"))
+            asked = Asked(
+                path_model=path_model,
+                require_space=sent_headers.text(scope, b"x-embedding-require-space"),
+                cache_control=CacheControl.of(sent_headers.text(scope, b"cache-control")),
+                priority=_wished_priority(sent_headers.text(scope, b"x-priority")),
+                texts_only=texts_only,
+            )
+            raw = await bodies.read(request, self.max_body, deadline)
+            if len(raw) <= INLINE_BODY:
+                body = parse_request(raw, asked)
+            else:
+                body = await asyncio.to_thread(parse_request, raw, asked)
+            record.model, record.items, record.metadata = quoted(body.model), len(body.inputs), body.metadata
+            return body, await self.gateway.embed(body, caller, deadline, record)
 
     async def _caller(self, request: Request, *, azure: bool = False) -> Caller:
-        headers = _headers_of(request)
-        record = _record(request)
+        scope, record = request.scope, _record(request)
         self.state.require()
-        with record.timing("auth"):
-            key = bearer(headers.get("authorization"), headers.get("api-key") if azure else None)
+        record.step("auth")
+        authorization = sent_headers.text(scope, b"authorization")
+        caller = self.authenticator.known(authorization)
+        if caller is None:
+            key = bearer(authorization, sent_headers.text(scope, b"api-key") if azure else None)
             caller = await self.authenticator.caller(key, origin.source(request))
+        record.step("")
         record.key, record.team = caller.name, caller.team or ""
         return caller
 
-    def _allowed_seconds(self, wish: str | None) -> float:
+    def _allowed_seconds(self, wish: bytes | None) -> float:
         if wish is None:
             return self.timeout
-        if not (wish.isascii() and wish.isdigit() and int(wish[:12]) > 0):
+        if not (wish.isdigit() and int(wish[:12]) > 0):
             raise InvalidRequest("`x-request-timeout-ms` must be a whole number of milliseconds, at least 1.")
         return min(self.timeout, int(wish[:12]) / 1000)
 
-    def _headers(self, result: Result) -> Mapping[str, str]:
-        headers = {"x-embedding-space": result.space, "x-embedding-usage": result.usage_source}
+    def _headers(self, result: Result) -> list[Header]:
+        headers = [(b"x-embedding-space", _sent(result.space)), (b"x-embedding-usage", result.usage_source.encode())]
         if self.expose_targets:
-            headers["x-embedding-target"] = ", ".join(result.targets)
+            headers.append((b"x-embedding-target", _sent(", ".join(result.targets))))
         if result.cached is not None:
-            headers["x-embedding-cache"] = f"{result.cached}/{len(result.vectors)}"
+            headers.append((b"x-embedding-cache", b"%d/%d" % (result.cached, len(result.vectors))))
         if result.cut_items:
-            headers["x-embedding-truncated"] = ",".join(map(str, result.cut_items))
+            headers.append((b"x-embedding-truncated", ",".join(map(str, result.cut_items)).encode()))
         return headers
 
     # ── models ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,15 +186,6 @@ class Endpoints:
         return _json({"status": "ready", "unavailable": without} if without else {"status": "ready"})
 
 
-def _headers_of(request: Request) -> Mapping[str, str]:
-    """The first of each name. Starlette's own look through them all, for each name anew."""
-    found: dict[str, str] | None = request.scope.get(HEADERS)
-    if found is None:
-        sent = reversed(request.scope["headers"])
-        found = request.scope[HEADERS] = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent}
-    return found
-
-
 def _wished_priority(wish: str | None) -> Priority | None:
     if wish is not None and wish not in PRIORITIES:
         raise InvalidRequest("`x-priority` must be `bulk` or `interactive`; it may only lower what the key has.")
@@ -197,6 +195,10 @@ def _wished_priority(wish: str | None) -> Priority | None:
 def _record(request: Request) -> Record:
     record: Record = request.scope[RECORD]
     return record
+
+
+def _sent(text: str) -> bytes:
+    return text.encode("latin-1")
 
 
 def _json(value: object, status: int = 200) -> Response:

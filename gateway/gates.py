@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from gateway.allowances import NANOS, Budget, Rates, Team
 from gateway.auth import Caller, fits
 from gateway.errors import GatewayError
 from gateway.routing import Route
+from providers.values import frozen
 
 Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
 MINUTE: Final = 60.0
@@ -20,11 +21,21 @@ BUSY_SECONDS: Final = 1.0
 """How long a caller with too many requests at a time is told to wait: nobody knows when one of them ends."""
 TOLERANCE: Final = 1e-6
 """Of a token: what rounding may lack after a caller has waited as long as it was told."""
+_MEASURES: Final[Mapping[Kind, int]] = {
+    "requests": 0,
+    "concurrent": 0,
+    "tokens": 1,
+    "token_budget": 1,
+    "usd_budget": 2,
+}
+"""What a limit is of: of requests as such, of tokens, or of money."""
+
+Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One limit of one subject, and how much of it this request would take.
+    """One limit of one subject. It is made once for all requests that have to pass it.
 
     `requests` and `tokens` hold `limit` at most and refill by `limit` a minute; `concurrent` is at a time;
     budgets are in billionths of a dollar or in tokens, for the period that `subject` ends with.
@@ -33,21 +44,18 @@ class Gate:
     kind: Kind
     subject: str
     limit: int
-    amount: int
     shadow: bool = False
     ends: float | None = None
     """When a budget's period ends, in seconds since the epoch."""
     soft: float | None = None
     """The part of a budget at which metrics begin to warn."""
+    id: str = field(init=False, repr=False, compare=False)
+    refills: bool = field(init=False, repr=False, compare=False)
+    """Whether it is a bucket, which fills up again by itself."""
 
-    @property
-    def id(self) -> str:
-        return f"{self.kind}:{self.subject}"
-
-    @property
-    def refills(self) -> bool:
-        """Whether it is a bucket, which fills up again by itself."""
-        return self.kind in ("requests", "tokens")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", f"{self.kind}:{self.subject}")
+        object.__setattr__(self, "refills", self.kind in ("requests", "tokens"))
 
     @property
     def whose(self) -> str:
@@ -56,124 +64,165 @@ class Gate:
         return {"key": "this key", "team": "this key's team", "model": "this model"}.get(kind, "this key and model")
 
 
+class _Told:
+    """The names of the headers of one kind of limit."""
+
+    __slots__ = ("limit", "remaining", "reset")
+
+    def __init__(self, kind: Kind) -> None:
+        self.limit, self.remaining, self.reset = (
+            f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset")
+        )
+
+
+_TOLD: Final[Mapping[Kind, _Told]] = {"requests": _Told("requests"), "tokens": _Told("tokens")}
+
+
 @dataclass(frozen=True, slots=True)
+class Gates:
+    """Every gate that the requests of one caller to one route have to pass, until a budget's period ends."""
+
+    each: Sequence[Gate]
+    ends: float
+    """In seconds since the epoch; infinite where no budget's period ever does."""
+    by_tokens: bool = field(init=False)
+    """Whether one of them is of tokens or money, so that tokens have to be counted before anything is sent."""
+    measures: Sequence[int] = field(init=False, repr=False)
+    budgets: Sequence[tuple[int, Gate]] = field(init=False, repr=False)
+    """Those that metrics warn of, with their places."""
+    told: Sequence[tuple[_Told, Sequence[tuple[int, Gate]]]] = field(init=False, repr=False)
+    """Those that the client is told of, by kind."""
+
+    def __post_init__(self) -> None:
+        placed = list(enumerate(self.each))
+        by_kind = [
+            (told, [(place, gate) for place, gate in placed if gate.kind == kind and not gate.shadow])
+            for kind, told in _TOLD.items()
+        ]
+        found = {
+            "measures": [_MEASURES[gate.kind] for gate in self.each],
+            "by_tokens": any(_MEASURES[gate.kind] for gate in self.each),
+            "budgets": [(place, gate) for place, gate in placed if gate.soft is not None],
+            "told": [(told, gates) for told, gates in by_kind if gates],
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def amounts(self, tokens: int, nanos: int) -> list[int]:
+        """What a request of so many tokens and such a cost takes of each."""
+        measured = (1, tokens, nanos)
+        return [measured[measure] for measure in self.measures]
+
+
+NONE: Final = Gates((), math.inf)
+
+
+@frozen
 class Standing:
-    """A gate as the store found it: what is left after this request, and when it will be whole again.
+    """A gate as the store found it: what is left after this request.
 
     `wait` is None when the request fits, else the seconds until it would, infinite when it never can.
     """
 
-    remaining: int
-    reset: float
+    left: float
     wait: float | None = None
 
-
-def standing(gate: Gate, left: float, fits: bool, taken: bool, now: float) -> Standing:
-    """Of a gate that had so much left when a request came; `now` is in seconds since the epoch."""
-    wait = None if fits else _wait(gate, left, now)
-    left -= gate.amount if taken else 0
-    return Standing(math.floor(left + TOLERANCE), _reset(gate, left, now), wait)
+    @property
+    def remaining(self) -> int:
+        return math.floor(self.left + TOLERANCE)
 
 
-def _wait(gate: Gate, left: float, now: float) -> float:
+def wait(gate: Gate, amount: int, left: float, now: float) -> float:
+    """Of a gate that has less left than the amount; `now` is in seconds since the epoch."""
     if gate.kind == "concurrent":
         return BUSY_SECONDS
     if gate.refills:
-        return math.inf if gate.amount > gate.limit else (gate.amount - left) * MINUTE / gate.limit
+        return math.inf if amount > gate.limit else (amount - left) * MINUTE / gate.limit
     return math.inf if gate.ends is None else max(0.0, gate.ends - now)
 
 
-def _reset(gate: Gate, left: float, now: float) -> float:
-    if gate.refills:
-        return max(0.0, (gate.limit - left) * MINUTE / gate.limit)
-    return 0.0 if gate.ends is None else max(0.0, gate.ends - now)
-
-
-def of_request(
-    caller: Caller, route: Route, teams: Mapping[str, Team], tokens: int, nanos: int, now: float
-) -> list[Gate]:
-    """Every gate that a request of so many tokens and such a cost has to pass."""
+def of(caller: Caller, route: Route, teams: Mapping[str, Team], now: float) -> Gates:
+    """Those that hold at a time."""
     team = teams.get(caller.team) if caller.team is not None else None
     gates: list[Gate] = []
-    _add_rates(gates, "key", caller.key_id, caller.rates, tokens)
-    _add_rates(gates, "model", route.alias, route.rates, tokens)
+    _add_rates(gates, "key", caller.key_id, caller.rates)
+    _add_rates(gates, "model", route.alias, route.rates)
     for pattern, rates in caller.model_rates.items():
         if fits(route.alias, pattern):
             subject = ":".join(quote(part, safe="") for part in (caller.key_id, pattern, route.alias))
-            _add_rates(gates, "key-model", subject, rates, tokens)
-    _add_budget(gates, "key", caller.key_id, caller.budget, tokens, nanos, now)
+            _add_rates(gates, "key-model", subject, rates)
+    _add_budget(gates, "key", caller.key_id, caller.budget, now)
     if team is not None and caller.team is not None:
-        _add_rates(gates, "team", caller.team, team.rates, tokens)
-        _add_budget(gates, "team", caller.team, team.budget, tokens, nanos, now)
-    return gates
+        _add_rates(gates, "team", caller.team, team.rates)
+        _add_budget(gates, "team", caller.team, team.budget, now)
+    return Gates(gates, min((gate.ends for gate in gates if gate.ends is not None), default=math.inf))
 
 
-def by_tokens(caller: Caller, route: Route, teams: Mapping[str, Team]) -> bool:
-    """Whether one of those gates is of tokens or money."""
-    team = teams.get(caller.team) if caller.team is not None else None
-    if caller.budget is not None or caller.rates.tpm is not None or route.rates.tpm is not None:
-        return True
-    if team is not None and (team.budget is not None or team.rates.tpm is not None):
-        return True
-    return any(rates.tpm is not None and fits(route.alias, pattern) for pattern, rates in caller.model_rates.items())
-
-
-def _add_rates(gates: list[Gate], whose: str, name: str, rates: Rates, tokens: int) -> None:
+def _add_rates(gates: list[Gate], whose: str, name: str, rates: Rates) -> None:
+    subject = f"{whose}:{name}"
     if rates.rpm is not None:
-        gates.append(Gate("requests", f"{whose}:{name}", rates.rpm, 1, rates.shadow))
+        gates.append(Gate("requests", subject, rates.rpm, rates.shadow))
     if rates.tpm is not None:
-        gates.append(Gate("tokens", f"{whose}:{name}", rates.tpm, tokens, rates.shadow))
+        gates.append(Gate("tokens", subject, rates.tpm, rates.shadow))
     if rates.concurrent is not None:
-        gates.append(Gate("concurrent", f"{whose}:{name}", rates.concurrent, 1, rates.shadow))
+        gates.append(Gate("concurrent", subject, rates.concurrent, rates.shadow))
 
 
-def _add_budget(
-    gates: list[Gate], whose: str, name: str, budget: Budget | None, tokens: int, nanos: int, now: float
-) -> None:
+def _add_budget(gates: list[Gate], whose: str, name: str, budget: Budget | None, now: float) -> None:
     if budget is None:
         return
     subject, ends = f"{whose}:{name}:{budget.period(now)}", budget.ends(now)
     if budget.nanos is not None:
-        gates.append(Gate("usd_budget", subject, budget.nanos, nanos, ends=ends, soft=budget.soft))
+        gates.append(Gate("usd_budget", subject, budget.nanos, ends=ends, soft=budget.soft))
     if budget.tokens is not None:
-        gates.append(Gate("token_budget", subject, budget.tokens, tokens, ends=ends, soft=budget.soft))
+        gates.append(Gate("token_budget", subject, budget.tokens, ends=ends, soft=budget.soft))
 
 
-def refused(gates: Sequence[Gate], standings: Sequence[Standing]) -> list[tuple[Gate, Standing]]:
-    """The gates that the request does not pass, those of shadow limits left out."""
-    return [(g, s) for g, s in zip(gates, standings, strict=True) if s.wait is not None and not g.shadow]
+def passes(standings: Sequence[Standing]) -> bool:
+    """Whether every one fits, as mostly all do."""
+    return not [standing for standing in standings if standing.wait is not None]
 
 
-def shadowed(gates: Sequence[Gate], standings: Sequence[Standing]) -> list[str]:
+def refused(gates: Gates, standings: Sequence[Standing]) -> list[tuple[int, Standing]]:
+    """The places of gates that the request does not pass, those of shadow limits left out."""
+    return [
+        (place, standing)
+        for place, standing in enumerate(standings)
+        if standing.wait is not None and not gates.each[place].shadow
+    ]
+
+
+def shadowed(gates: Gates, standings: Sequence[Standing]) -> list[str]:
     """The shadow limits that would have refused it."""
-    if not gates:
-        return []
-    return [gate.id for gate, s in zip(gates, standings, strict=True) if s.wait is not None and gate.shadow]
+    return [
+        gate.id
+        for gate, standing in zip(gates.each, standings, strict=True)
+        if standing.wait is not None and gate.shadow
+    ]
 
 
-def refusal(gates: Sequence[Gate], standings: Sequence[Standing]) -> GatewayError:
+def refusal(gates: Gates, amounts: Sequence[int], standings: Sequence[Standing]) -> GatewayError:
     """What the client is told: of several limits the one that takes longest, since before that none would help."""
-    gate, standing = max(refused(gates, standings), key=lambda pair: pair[1].wait or 0.0)
-    wait = standing.wait or 0.0
+    place, standing = max(refused(gates, standings), key=lambda pair: pair[1].wait or 0.0)
+    gate, amount, seconds = gates.each[place], amounts[place], standing.wait or 0.0
     if gate.kind in ("usd_budget", "token_budget"):
         return errors.QuotaExhausted(_spent(gate, standing))
-    if math.isinf(wait):
+    if math.isinf(seconds):
         return errors.TokensRateLimited(
-            f"This request has {gate.amount} tokens, and {gate.whose} may never use more than {gate.limit} in a "
+            f"This request has {amount} tokens, and {gate.whose} may never use more than {gate.limit} in a "
             "minute. Send fewer inputs at once.",
             headers=errors.NO_RETRY,
         )
-    headers = errors.retry_headers(wait)
+    retry = errors.retry_headers(seconds)
     said = {
         "requests": f"{gate.limit} requests a minute",
-        "tokens": f"{gate.limit} tokens a minute, and this request has {gate.amount}",
+        "tokens": f"{gate.limit} tokens a minute, and this request has {amount}",
         "concurrent": f"{gate.limit} requests at a time",
     }[gate.kind]
     kind = errors.TokensRateLimited if gate.kind == "tokens" else errors.RateLimited
     return kind(
-        f"The limit of {gate.whose} is reached: {said}. Try again in {int(headers['retry-after-ms']) / 1000:g} "
-        "seconds.",
-        headers=headers,
+        f"The limit of {gate.whose} is reached: {said}. Try again in {int(retry['retry-after-ms']) / 1000:g} seconds.",
+        headers=retry,
     )
 
 
@@ -189,27 +238,29 @@ def _spent(gate: Gate, standing: Standing) -> str:
     )
 
 
-def headers(gates: Sequence[Gate], standings: Sequence[Standing]) -> dict[str, str]:
+def headers(gates: Gates, standings: Sequence[Standing]) -> list[Header]:
     """OpenAI's `x-ratelimit-*`, of the limit that is nearest to its end.
 
     https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
-    told: dict[str, str] = {}
-    if not gates:
-        return told
-    for kind in ("requests", "tokens"):
-        pairs = [(g, s) for g, s in zip(gates, standings, strict=True) if g.kind == kind and not g.shadow]
-        if pairs:
-            gate, standing = min(pairs, key=lambda pair: pair[1].remaining / pair[0].limit)
-            told[f"x-ratelimit-limit-{kind}"] = str(gate.limit)
-            told[f"x-ratelimit-remaining-{kind}"] = str(max(0, standing.remaining))
-            told[f"x-ratelimit-reset-{kind}"] = _duration(standing.reset)
-    return told
+    found: list[Header] = []
+    for names, placed in gates.told:
+        place, gate = placed[0]
+        left = standings[place].left
+        for place, other in placed[1:]:
+            if standings[place].left / other.limit < left / gate.limit:
+                gate, left = other, standings[place].left
+        found += (
+            (names.limit, b"%d" % gate.limit),
+            (names.remaining, b"%d" % max(0, math.floor(left + TOLERANCE))),
+            (names.reset, _duration(max(0.0, gate.limit - left) * MINUTE / gate.limit)),
+        )
+    return found
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float) -> bytes:
     """As Go writes it, which is what OpenAI's clients know: `20ms`, `1.5s`, `6m0s`."""
     if seconds < 1:
-        return f"{math.ceil(seconds * 1000)}ms"
+        return b"%dms" % math.ceil(seconds * 1000)
     minutes, rest = divmod(math.ceil(seconds * 1000) / 1000, 60)
-    return f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s"
+    return (f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s").encode()

@@ -30,14 +30,16 @@ async def deliver(
     up once more than 2·log2 n of those calls were fruitless. Another fault ends it all, bad runs sharing that fault.
     `may_halve` is asked before each halving, which is what the refused call was once more: one call too many.
     """
+    runs, outcomes = [batch], [await ask(batch)]
+    if not isinstance(outcomes[0], Fault):
+        return [(batch, outcomes[0])]  # as it mostly is
     settled: list[tuple[Batch, _AnswerT | Fault]] = []
     bad: list[tuple[Batch, Fault]] = []  # and still to be halved; the first one last
     fruitless, most_fruitless = 0, 1 + 2 * (len(batch) - 1).bit_length()
-    runs = [batch]
     ended_by: Fault | None = None
     while True:
         to_halve: list[tuple[Batch, Fault]] = []
-        for run, outcome in zip(runs, await together(map(ask, runs)), strict=True):
+        for run, outcome in zip(runs, outcomes, strict=True):
             if not isinstance(outcome, Fault):
                 settled.append((run, outcome))
             elif outcome.divisible and len(run) > 1:
@@ -53,3 +55,4 @@ async def deliver(
             return [*settled, *reversed(bad)]
         run, _ = bad.pop()
         runs = [run[: len(run) // 2], run[len(run) // 2 :]]
+        outcomes = await together(map(ask, runs))

@@ -15,6 +15,7 @@ from gateway.breaker import LAST_RESORT, Breaker
 from gateway.latency import SIZES, Latency, size_class
 from gateway.policy import TABLE
 from providers.base import Fault, FaultKind
+from providers.values import frozen
 
 State = Literal["closed", "open", "half-open", "cooling", "ejected", "drained"]
 
@@ -24,7 +25,7 @@ SLACK: Final = 0.01
 """Seconds by which a sleep may end early."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ticket:
     """One call that is under way."""
 
@@ -75,8 +76,10 @@ class Health:
 
     def refusal(self, now: float) -> Fault | None:
         """What a call now would come to without being sent, with the seconds after which to ask again."""
-        if not self.usable:
+        if self.ejected is not None or self.drained:
             return Fault(FaultKind.OVERLOADED, "it is taken out of service")
+        if self._breaker.is_closed and self._cooling[1] - now <= SLACK:
+            return None  # as it mostly is
         rest = self._breaker.wait(now)
         if rest > 0:
             return Fault(FaultKind.OVERLOADED, "it failed lately, and is left alone for a while", retry_after=rest)
@@ -88,16 +91,16 @@ class Health:
     def refusal_of_call(self, now: float, *, last_resort: bool) -> Fault | None:
         """Where nobody else could be asked, a target that only fails now and then is not left alone."""
         refusal = self.refusal(now)
-        return None if last_resort and self._fails_now_and_then(now) else refusal
+        return None if refusal is not None and last_resort and self._fails_now_and_then(now) else refusal
 
     # ── its calls ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, items: int, now: float, *, last_resort: bool = False) -> Ticket | Fault:
         """The ticket of a call, or why it is not sent. Each ticket comes back through `end`."""
-        refusal = self.refusal_of_call(now, last_resort=last_resort)
-        if refusal is not None:
+        refusal = self.refusal(now)
+        breaker = self._breaker.begin(now) if refusal is None else LAST_RESORT
+        if refusal is not None and not (last_resort and self._fails_now_and_then(now)):
             return refusal
-        breaker = self._breaker.begin(now) if self.willing(now) else LAST_RESORT
         assert breaker is not None  # noqa: S101 (there is no wait)
         self.in_flight += 1
         return Ticket(breaker, items, now)
@@ -123,16 +126,16 @@ class Health:
         """
         self.in_flight -= 1
         seconds, latency = now - ticket.began, self._latencies[size_class(ticket.items)]
+        if fault is None and not cut_off:
+            latency.add(seconds, now)
+            self._breaker.succeeded(ticket.breaker, now)
+            return
         if hurried and fault is not None and fault.kind is FaultKind.TIMEOUT:
             usual = latency.p95
             cut_off = usual is None or seconds < 2 * usual
-        if cut_off:
+        if cut_off or fault is None:
             latency.cut_off(seconds, now)
             self._breaker.abandoned(ticket.breaker)
-            return
-        if fault is None:
-            latency.add(seconds, now)
-            self._breaker.succeeded(ticket.breaker, now)
             return
         if fault.kind is FaultKind.TIMEOUT:
             latency.add(seconds, now)

@@ -50,15 +50,22 @@ class Shelf:
         """Whether this record was there before, so that looking for it is no guess."""
         return name in self._fixed or name in self._recent
 
-    async def find(self, name: str) -> KeyRecord | None:
-        """Raises StateUnavailable."""
+    def at_once(self, name: str) -> KeyRecord | None:
+        """The record, where nobody has to be asked for it; that there is none is not said."""
         fixed = self._fixed.get(name)
         if fixed is not None:
             return fixed
+        known, since = self._recent.get(name, (None, 0.0))
+        # a clock set back makes it forget
+        return known if known is not None and 0 <= self._clock() - since < REMEMBER_SECONDS else None
+
+    async def find(self, name: str) -> KeyRecord | None:
+        """Raises StateUnavailable."""
+        found = self.at_once(name)
+        if found is not None:
+            return found
         now = self._clock()
         known, since = self._recent.get(name, (None, 0.0))
-        if known is not None and 0 <= now - since < REMEMBER_SECONDS:  # a clock set back makes it forget
-            return known
         try:
             record = await self._look_up(name)
         except StateUnavailable:

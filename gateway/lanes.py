@@ -48,15 +48,13 @@ class Lanes(Generic[Waiter]):
 
     def __init__(self, limit: int) -> None:
         reserved = max(1, limit // RESERVED) if limit > 1 else 0
+        self.limit = limit
         self.most: dict[Priority, int] = {"interactive": limit, "bulk": limit - reserved}
         """How many slots calls of a lane may have."""
         self.running: dict[Priority, int] = {"interactive": 0, "bulk": 0}
+        self._all_running = 0
         self._waiting: dict[Priority, dict[Waiter, None]] = {"interactive": {}, "bulk": {}}
         self._turns = Turns()
-
-    @property
-    def limit(self) -> int:
-        return self.most["interactive"]
 
     def waiting(self, lane: Priority) -> int:
         return len(self._waiting[lane])
@@ -66,6 +64,7 @@ class Lanes(Generic[Waiter]):
         if not self._may_run(lane) or self._waiting[lane]:
             return False
         self.running[lane] += 1
+        self._all_running += 1
         return True
 
     def join(self, waiter: Waiter, lane: Priority) -> None:
@@ -74,6 +73,10 @@ class Lanes(Generic[Waiter]):
     def leave(self, waiter: Waiter, lane: Priority) -> None:
         """Gives up waiting; who does not wait any more may say so, too."""
         self._waiting[lane].pop(waiter, None)
+
+    @property
+    def anybody_waits(self) -> bool:
+        return bool(self._waiting["interactive"] or self._waiting["bulk"])
 
     def next(self) -> tuple[Waiter, Priority] | None:
         """Takes a slot for whoever is next; None when there is none, or nobody who could have it."""
@@ -86,10 +89,12 @@ class Lanes(Generic[Waiter]):
         waiter = next(iter(self._waiting[turn]))
         del self._waiting[turn][waiter]
         self.running[turn] += 1
+        self._all_running += 1
         return waiter, turn
 
     def release(self, lane: Priority) -> None:
         self.running[lane] -= 1
+        self._all_running -= 1
 
     def ahead(self, lane: Priority) -> dict[Priority, int]:
         """How many of each lane will be served before one who comes now, if nobody comes after them."""
@@ -99,7 +104,7 @@ class Lanes(Generic[Waiter]):
         return {"interactive": min(interactive, (bulk + 1) * (BULK_TURN - 1)), "bulk": bulk}
 
     def _may_run(self, lane: Priority) -> bool:
-        return sum(self.running.values()) < self.limit and self.running[lane] < self.most[lane]
+        return self._all_running < self.limit and self.running[lane] < self.most[lane]
 
 
 class Pace:

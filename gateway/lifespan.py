@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext,
 from typing import Any
 
 from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.canaries import Canaries
 from gateway.errors import StateUnavailable
@@ -16,29 +17,35 @@ from gateway.logs import GATEWAY
 from gateway.trials import Trials
 
 
-def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> Router:
+def web(house: House, until_stopped: AbstractContextManager[None] | None = None) -> ASGIApp:
     """The ASGI application of a house; `until_stopped` is held from the start to the stop of the server."""
+    of_server = Router(lifespan=lambda _: around(house, until_stopped))
 
-    @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
-        await house.state.look()
-        watch, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
-        await watch.look()  # what has drifted is not asked even once
-        with suppress(StateUnavailable):  # nor what is drained
-            await house.replicas.look()
-        counting = (house.books.ledger.run(), house.books.limiter.run())
-        work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run(), house.traffic.run())
-        keeping = []
-        if house.cache is not None:
-            with suppress(StateUnavailable):
-                await house.cache.learn()
-            keeping.append(house.cache.run())
-        async with _beside(*work, *keeping, watch.run(), trials.run()):
-            with until_stopped or nullcontext():
-                yield
-        await house.close()
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await (house.current if scope["type"] == "http" else of_server)(scope, receive, send)
 
-    return Router(default=house.current, redirect_slashes=False, lifespan=lifespan)
+    return application
+
+
+@asynccontextmanager
+async def around(house: House, until_stopped: AbstractContextManager[None] | None = None) -> AsyncIterator[None]:
+    """What runs as long as the house serves."""
+    await house.state.look()
+    watch, trials = _canaries(house), Trials(lambda: house.current.generation.gateway, _loop_clock)
+    await watch.look()  # what has drifted is not asked even once
+    with suppress(StateUnavailable):  # nor what is drained
+        await house.replicas.look()
+    counting = (house.books.ledger.run(), house.books.limiter.run())
+    work = (house.state.run(), *counting, house.reloader.watch(), house.replicas.run(), house.traffic.run())
+    keeping = []
+    if house.cache is not None:
+        with suppress(StateUnavailable):
+            await house.cache.learn()
+        keeping.append(house.cache.run())
+    async with _beside(*work, *keeping, watch.run(), trials.run()):
+        with until_stopped or nullcontext():
+            yield
+    await house.close()
 
 
 def _canaries(house: House) -> Canaries:

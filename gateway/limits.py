@@ -11,64 +11,76 @@ import itertools
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from gateway import gates
+from gateway import gates as rules
 from gateway.allowances import Team
 from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
-from gateway.gates import Gate, Standing
+from gateway.gates import NONE, Gate, Gates, Header, Standing
 from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store import LimitStore
+from providers.values import frozen
 
 LEASE_SECONDS: Final = 5.0
 """How long a reservation outlives the deadline of its request, should the process die and never settle it."""
 AGAIN_SECONDS: Final = 1.0
 WAITING: Final = 10_000
 """Most settlements that wait for a home to be back; of what is beyond them leases end, and estimates stay spent."""
+REMEMBERED: Final = 10_000
+"""Pairs of a caller and a route whose gates are made already."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reservation:
-    """What a request has taken, and from which home; `gates` is empty where no limit applies."""
+    """What a request has taken, and from which home; without gates where no limit applies."""
 
     id: str
-    gates: Sequence[Gate]
+    gates: Gates
+    amounts: Sequence[int]
     standings: Sequence[Standing]
     home: LimitStore | None
     ends: float = 0.0
     """When its leases end by themselves, in seconds since the epoch."""
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        return gates.headers(self.gates, self.standings)
+    def headers(self) -> Sequence[Header]:
+        return rules.headers(self.gates, self.standings)
 
     @property
     def shadowed(self) -> Sequence[str]:
-        return gates.shadowed(self.gates, self.standings)
+        return () if rules.passes(self.standings) else rules.shadowed(self.gates, self.standings)
 
 
-NOTHING: Final = Reservation("", (), (), None)
+NOTHING: Final = Reservation("", NONE, (), (), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Settlement:
     home: LimitStore
     reservation: str
     gates: Sequence[Gate]
+    amounts: Sequence[int]
     spent: Sequence[int]
     ends: float
 
     async def run(self) -> None:
-        await self.home.settle(self.reservation, self.gates, self.spent)
+        await self.home.settle(self.reservation, self.gates, self.amounts, self.spent)
+
+    def only(self, places: Sequence[int]) -> _Settlement:
+        return replace(
+            self,
+            gates=[self.gates[place] for place in places],
+            amounts=[self.amounts[place] for place in places],
+            spent=[self.spent[place] for place in places],
+        )
 
     def of_leases(self) -> _Settlement:
         """What may be done twice. A bucket may not: it keeps the estimate, and is full again soon anyway."""
-        kept = [pair for pair in zip(self.gates, self.spent, strict=True) if not pair[0].refills]
-        return replace(self, gates=[gate for gate, _ in kept], spent=[amount for _, amount in kept])
+        return self.only([place for place, gate in enumerate(self.gates) if not gate.refills])
 
 
 class Limiter:
@@ -92,57 +104,83 @@ class Limiter:
         self._name, self._numbers = uuid.uuid4().hex, itertools.count()
         self._settling: set[asyncio.Task[None]] = set()
         self._waiting: deque[_Settlement] = deque()
+        self._gates: dict[tuple[str, str], tuple[Caller, Route, Gates]] = {}
 
     def of(self, teams: Mapping[str, Team]) -> Limiter:
         """The same for other teams: both settle together what either has reserved."""
         other = copy.copy(self)
-        other._teams = teams
+        other._teams, other._gates = teams, {}
         return other
 
-    def counts(self, caller: Caller, route: Route) -> bool:
-        """Whether a limit of tokens or money applies, so that tokens have to be counted before anything is sent."""
-        return gates.by_tokens(caller, route, self._teams)
+    def gates(self, caller: Caller, route: Route) -> Gates:
+        """Those that hold now. They are made once, and again when a budget's next period has begun."""
+        now, name = self._clock(), (caller.key_id, route.alias)
+        known = self._gates.get(name)
+        if known is not None and known[0] is caller and known[1] is route and now < known[2].ends:
+            return known[2]
+        if len(self._gates) >= REMEMBERED:
+            self._gates.clear()
+        made = rules.of(caller, route, self._teams, now)
+        self._gates[name] = (caller, route, made)
+        return made
 
-    async def reserve(self, caller: Caller, route: Route, tokens: int, seconds: float) -> Reservation:
+    async def reserve(self, gates: Gates, tokens: int, nanos: int, seconds: float) -> Reservation:
         """Takes the request, its tokens and their cost from every limit that applies, for so many seconds.
 
         Raises RateLimited or QuotaExhausted, having taken nothing, and StateUnavailable.
         """
-        now, nanos = self._clock(), route.cost(tokens) or 0
-        wanted = gates.of_request(caller, route, self._teams, tokens, nanos, now)
-        if not wanted:
+        if not gates.each:
             return NOTHING
-        name, lease = f"{self._name}-{next(self._numbers)}", seconds + LEASE_SECONDS
-        ends = now + lease
+        name, amounts, lease = (
+            f"{self._name}-{next(self._numbers)}",
+            gates.amounts(tokens, nanos),
+            seconds + LEASE_SECONDS,
+        )
+        ends, home = self._clock() + lease, self._shared
+        if (memory := home.at_once) is not None:
+            standings = memory.take(name, gates.each, amounts, lease)
+        else:
+            home, standings = await self._reserve(name, gates.each, amounts, lease, ends)
+        self._metrics.budgets(gates, standings)
+        if not rules.passes(standings):
+            self._metrics.refusals(gates, standings)
+            if rules.refused(gates, standings):
+                error = rules.refusal(gates, amounts, standings)
+                told = {name.decode(): value.decode() for name, value in rules.headers(gates, standings)}
+                error.headers = {**told, **error.headers}
+                raise error
+        return Reservation(name, gates, amounts, standings, home, ends)
+
+    async def _reserve(
+        self, name: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float, ends: float
+    ) -> tuple[LimitStore, Sequence[Standing]]:
+        """At the shared home, or at the local one while that is away."""
         home = self._shared
         try:
-            standings = await home.reserve(name, wanted, lease)
+            return home, await home.reserve(name, gates, amounts, lease)
         except (StateUnavailable, asyncio.CancelledError) as failure:
             # It may have been done, and would be spent when its lease ends.
-            self._wait(_Settlement(home, name, wanted, [0] * len(wanted), ends))
+            self._wait(_Settlement(home, name, gates, amounts, [0] * len(gates), ends))
             if self._on_loss == "deny" or not isinstance(failure, StateUnavailable):
                 raise
-            home = self._local
-            self._metrics.counted_locally()
-            standings = await home.reserve(name, wanted, lease)
-        self._metrics.gates(wanted, standings)
-        if gates.refused(wanted, standings):
-            error = gates.refusal(wanted, standings)
-            error.headers = {**gates.headers(wanted, standings), **error.headers}
-            raise error
-        return Reservation(name, wanted, standings, home, ends)
+        self._metrics.counted_locally()
+        return self._local, await self._local.reserve(name, gates, amounts, lease)
 
-    def settle(self, reservation: Reservation, route: Route, tokens: int) -> None:
+    def settle(self, reservation: Reservation, tokens: int, nanos: int) -> None:
         """Ends a reservation with what was really used; it happens beside the request, which need not wait for it."""
-        if reservation.home is None:
+        home = reservation.home
+        if home is None:
             return
-        used = {"requests": 1, "tokens": tokens, "concurrent": 0, "token_budget": tokens}
-        used["usd_budget"] = route.cost(tokens) or 0
-        found = zip(reservation.gates, reservation.standings, strict=True)
-        kept = [gate for gate, standing in found if standing.wait is None]  # a shadow gate without room gave nothing
-        spent = [used[gate.kind] for gate in kept]
-        work = self._settle(_Settlement(reservation.home, reservation.id, kept, spent, reservation.ends))
-        task = asyncio.get_running_loop().create_task(work)
+        gates, spent = reservation.gates, reservation.gates.amounts(tokens, nanos)
+        settlement = _Settlement(home, reservation.id, gates.each, reservation.amounts, spent, reservation.ends)
+        if not rules.passes(reservation.standings):  # a shadow gate without room gave nothing
+            settlement = settlement.only(
+                [place for place, standing in enumerate(reservation.standings) if standing.wait is None]
+            )
+        if (memory := home.at_once) is not None:
+            memory.give_back(settlement.reservation, settlement.gates, settlement.amounts, settlement.spent)
+            return
+        task = asyncio.get_running_loop().create_task(self._settle(settlement))
         self._settling.add(task)  # the event loop itself keeps no task alive
         task.add_done_callback(self._settling.discard)
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from gateway import exposition
-from gateway.allowances import NANOS
+from gateway.allowances import NANOS, Priority
 from gateway.exposition import Families
-from gateway.gates import Gate, Standing
+from gateway.gates import Gates, Standing
 from gateway.record import Record
 from gateway.series import Series
+from gateway.store import Usage
 from providers.base import FaultKind, Limits
 
 OPERATION: Final = "embeddings"
@@ -40,52 +41,90 @@ class TargetNow(NamedTuple):
     bulk: int
 
 
+class _Answered:
+    """Where requests of one kind are counted; `queue` and `overhead` only where they say something."""
+
+    __slots__ = ("durations", "overhead", "queue", "requests")
+
+    def __init__(
+        self, to: Series, model: str, team: str, lane: Priority | None, status: int, error: str | None
+    ) -> None:
+        kind = (error or "").partition(" ")[0] or ("" if status < 400 else str(status))
+        self.requests = to.requests(model, team, f"{status // 100}xx")
+        self.durations = to.durations(OPERATION, model, kind)
+        self.queue = None if lane is None else to.queue(model, lane)
+        self.overhead = to.overhead(model) if status < 400 else None
+
+
+class _Called:
+    """Where calls of one kind to one target are counted."""
+
+    __slots__ = ("breaches", "durations")
+
+    def __init__(self, to: Series, model: str, target: str, provider: str, upstream: str, error: str) -> None:
+        self.durations = to.calls(OPERATION, provider, upstream, error, model, target)
+        self.breaches = to.breaches(model, target) if error == FaultKind.MALFORMED else None
+
+
 class Metrics:
-    """One process's numbers. `model` is always a route's alias."""
+    """One process's numbers. `model` is always a route's alias.
+
+    What every request counts in is looked up once, and not label by label.
+    """
 
     def __init__(self) -> None:
         self._series = Series()
         self._warned: set[tuple[str, str]] = set()
         self._targets: Callable[[], Iterable[TargetNow]] = tuple
+        self._answered: dict[tuple[str, str, str | None, int, str | None], _Answered] = {}
+        self._called: dict[tuple[str, str, str, str, str], _Called] = {}
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def answered(self, record: Record, status: int) -> None:
         """A request for embeddings has ended."""
-        to, model, team, seconds = self._series, record.route, record.team, record.elapsed
-        to.requests(model, team, f"{status // 100}xx").inc()
-        error = (record.error or "").partition(" ")[0] or ("" if status < 400 else str(status))
-        to.durations(OPERATION, model, error).observe(seconds)
-        if record.lane is not None:
-            to.queue(model, record.lane).observe(record.timings.get("queue", 0.0))
-        if status < 400:
-            to.overhead(model).observe(max(0.0, seconds - record.away.seconds))
-        used = record.used
-        if used is None:
-            return
-        to.inputs(model, team).inc(used.inputs)
-        for source, tokens in (
-            ("reported", used.reported),
-            ("counted", used.counted),
-            ("estimated", used.estimated),
-        ):
-            if tokens:
-                to.tokens(model, team, source).inc(tokens)
+        seconds = record.elapsed
+        labels = (record.route, record.team, record.lane, status, record.error)
+        to = self._answered.get(labels)
+        if to is None:
+            to = self._answered[labels] = _Answered(self._series, *labels)
+        to.requests.value += 1
+        to.durations.observe(seconds)
+        if to.queue is not None:
+            to.queue.observe(record.waited)
+        if to.overhead is not None:
+            to.overhead.observe(max(0.0, seconds - record.seconds_away))
+        if record.used is not None:
+            self._used(record.route, record.team, record.used)
+
+    def _used(self, model: str, team: str, used: Usage) -> None:
+        to = self._series
+        to.inputs(model, team).value += used.inputs
+        if used.reported:
+            to.tokens(model, team, "reported").value += used.reported
+        if used.counted:
+            to.tokens(model, team, "counted").value += used.counted
+        if used.estimated:
+            to.tokens(model, team, "estimated").value += used.estimated
         if used.nanos:
-            to.cost(model, team).inc(used.nanos / NANOS)
+            to.cost(model, team).value += used.nanos / NANOS
 
     # ── calls to targets ──────────────────────────────────────────────────────────────────────────────────────────
 
     def called(self, model: str, target: Asked, seconds: float, inputs: int, error: str, tokens: int | None) -> None:
         """A call of so many inputs has ended, with a kind of fault or "", and so many tokens if the target said it."""
-        to, call, whose = self._series, (OPERATION, target.provider, target.model), (model, target.name)
-        to.calls(*call, error, *whose).observe(seconds)
-        if target.limits.inputs is not None:
-            to.fill(*whose).observe(inputs / target.limits.inputs)
+        labels = (model, target.name, target.provider, target.model, error)
+        to = self._called.get(labels)
+        if to is None:
+            to = self._called[labels] = _Called(self._series, *labels)
+        to.durations.observe(seconds)
+        most = target.limits.inputs
+        if most is not None:
+            self._series.fill(model, target.name).observe(inputs / most)
         if tokens is not None:
-            to.usage(*call, "input", *whose).observe(tokens)
-        if error == FaultKind.MALFORMED:
-            to.breaches(*whose).inc()
+            self._series.usage(OPERATION, target.provider, target.model, "input", model, target.name).observe(tokens)
+        if to.breaches is not None:
+            to.breaches.value += 1
 
     def retried(self, model: str, target: str) -> None:
         self._series.retries(model, target).inc()
@@ -128,15 +167,19 @@ class Metrics:
 
     # ── limits and the state ──────────────────────────────────────────────────────────────────────────────────────
 
-    def gates(self, gates: Sequence[Gate], standings: Sequence[Standing]) -> None:
-        """One request's gates as the store found them."""
-        for gate, standing in zip(gates, standings, strict=True):
+    def budgets(self, gates: Gates, standings: Sequence[Standing]) -> None:
+        """How much of its budgets a request has found spent."""
+        for place, gate in gates.budgets:
+            used = (gate.limit - standings[place].left) / gate.limit
+            if used >= (gate.soft or 0.0) or self._warned:
+                self._budget(gate.kind, gate.subject.rpartition(":")[0], used, gate.soft or 0.0)
+
+    def refusals(self, gates: Gates, standings: Sequence[Standing]) -> None:
+        """Of a request that some gate had no room for, be it a shadow."""
+        for gate, standing in zip(gates.each, standings, strict=True):
             if standing.wait is not None:
                 whose = gate.subject.partition(":")[0]
                 self._series.refusals(gate.kind, whose, str(gate.shadow).lower()).inc()
-            if gate.soft is not None:
-                used = (gate.limit - standing.remaining) / gate.limit
-                self._budget(gate.kind, gate.subject.rpartition(":")[0], used, gate.soft)
 
     def _budget(self, kind: str, subject: str, used: float, soft: float) -> None:
         """Once a budget has warned it is told for good, so that its next period is seen to begin."""

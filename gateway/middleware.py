@@ -16,11 +16,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import connection
+from gateway import connection, logs, sent_headers
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
+from gateway.gates import Header
 from gateway.inputs import quoted
-from gateway.logs import ACCESS, GATEWAY
+from gateway.logs import GATEWAY
 from gateway.metrics import Metrics
 from gateway.record import Record
 
@@ -102,8 +103,7 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        record = Record(self._request_id(scope), time.perf_counter, began)
-        scope[RECORD] = record
+        record = scope[RECORD] = Record(self._request_id(scope), time.perf_counter, began)
         status = 0
 
         async def framed_send(message: Message) -> None:
@@ -140,23 +140,23 @@ class RequestFrame:
                 await error_response(internal)(scope, receive, framed_send)
         finally:
             self._running.leave()
+            path = scope["path"]
             if record.embeds:
                 self._metrics.answered(record, status)
                 if self._count is not None:
                     self._count(record, status)
-            if not scope["path"].startswith("/health/"):
-                ACCESS.info(
-                    "request", extra={"fields": record.log_fields(scope["method"], quoted(scope["path"]), status)}
-                )
+            if not path.startswith("/health/"):
+                logs.access(record.log_fields(scope["method"], quoted(path), status))
 
     def _request_id(self, scope: Scope) -> str:
         """The client's own id, if it is short and plain, so that its logs and ours can be laid side by side."""
-        own = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        return own if _SANE_ID.fullmatch(own) else f"req_{self._name}{next(self._numbers):012x}"
+        own = sent_headers.text(scope, b"x-request-id")
+        if own is not None and _SANE_ID.fullmatch(own):
+            return own
+        return f"req_{self._name}{next(self._numbers):012x}"
 
-    def _with_headers(self, own: Iterable[tuple[bytes, bytes]], record: Record) -> list[tuple[bytes, bytes]]:
-        headers = list(own)
-        told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in record.headers.items()]
+    def _with_headers(self, own: Iterable[Header], record: Record) -> list[Header]:
+        headers, told = list(own), record.headers
         if record.error is not None:
             there = {name for name, _ in headers}  # an error knows better
             told = [header for header in told if header[0] not in there]

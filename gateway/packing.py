@@ -65,7 +65,7 @@ def pack(
     wanted: Sequence[int],
     limits: Limits,
     frame: Frame = BARE,
-) -> list[list[int]]:
+) -> list[Sequence[int]]:
     """Splits the positions `wanted`, in order, into the fewest runs that respect every limit of one upstream call.
 
     `sizes` are the inputs' tokens or an upper bound of them; None where the target counts in tokens of its own, and
@@ -73,8 +73,8 @@ def pack(
     the upstream's to say.
     """
     if _fit_together(sizes, wanted, limits):
-        return [list(wanted)]
-    batches: list[list[int]] = []
+        return [wanted]
+    batches: list[Sequence[int]] = []
     batch: list[int] = []
     tokens = weight = 0
     for position in wanted:

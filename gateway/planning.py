@@ -6,11 +6,12 @@ It does no I/O and keeps no state.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate, pairwise
 from typing import Final
 
 from providers.base import Input
+from providers.values import frozen
 
 _SINGLY: Final = tuple((position,) for position in range(2_048))
 """What plain plans use, as far as one request goes."""
@@ -19,7 +20,7 @@ Mean = Callable[[Sequence[bytes], Sequence[int]], bytes]
 """Of vectors, by weights."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What has to be embedded for a request: `inputs`, of which no two are equal.
 

@@ -38,15 +38,25 @@ class Retry:
         may: Callable[[Fault], bool] = _always,
         sent: Callable[[], int] | None = None,
     ) -> _AnswerT | Fault:
-        """The first success, or the last fault.
+        """The first success, or the last fault; see `after`."""
+        first = await attempt()
+        return await self.after(first, attempt, latest, patience, may, sent) if isinstance(first, Fault) else first
+
+    async def after(
+        self,
+        first: Fault,
+        attempt: Callable[[], Awaitable[_AnswerT | Fault]],
+        latest: float,
+        patience: float = math.inf,
+        may: Callable[[Fault], bool] = _always,
+        sent: Callable[[], int] | None = None,
+    ) -> _AnswerT | Fault:
+        """The first success after a failure, or the last fault: most calls never come here.
 
         No pause ends after `latest`, on the clock, nor more than `patience` seconds after the first failure. `may` is
         asked last, before a pause that will be followed by another attempt. `sent` tells how many of them count so far:
         one that only waited for its turn does not.
         """
-        first = await attempt()
-        if not isinstance(first, Fault):
-            return first  # and nothing of what follows has to be made
         outcomes: list[_AnswerT | Fault] = [first]
         end = latest
 

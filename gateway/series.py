@@ -8,10 +8,13 @@ https://prometheus.io/docs/practices/naming/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
+
+from gateway import cells
+from gateway.cells import Cells, Count, Spread
 
 SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS: Final = tuple(4**power for power in range(14))
@@ -22,22 +25,6 @@ PARTS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _WHOSE: Final = ("model", "team")
 _TARGET: Final = ("model", "target")
 _CALL: Final = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
-
-_MetricT = TypeVar("_MetricT")
-
-
-class Labelled(Generic[_MetricT]):
-    """A metric whose labels are looked up once: prometheus_client's own look-up takes a lock and a microsecond."""
-
-    def __init__(self, labels: Callable[..., _MetricT]) -> None:
-        self._labels = labels
-        self._children: dict[tuple[str, ...], _MetricT] = {}
-
-    def __call__(self, *values: str) -> _MetricT:
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = self._labels(*values)
-        return child
 
 
 class Declared(NamedTuple):
@@ -54,18 +41,21 @@ class Series:
         self.registry = registry = CollectorRegistry()
         self.declared: list[Declared] = []
 
-        def counter(name: str, about: str, *labels: str) -> Labelled[Counter]:
+        def counter(name: str, about: str, *labels: str) -> Cells[Count]:
             self.declared.append(Declared(name, "counter", labels, about))
-            metric = Counter(name, about, labels, registry=registry)
-            return Labelled(metric.labels if labels else lambda: metric)
+            metric = cells.counts(name, about, labels)
+            registry.register(metric)
+            return metric
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
             self.declared.append(Declared(name, "gauge", labels, about))
             return Gauge(name, about, labels, registry=registry)
 
-        def histogram(name: str, about: str, buckets: Sequence[float], *labels: str) -> Labelled[Histogram]:
+        def histogram(name: str, about: str, buckets: Sequence[float], *labels: str) -> Cells[Spread]:
             self.declared.append(Declared(name, "histogram", labels, about))
-            return Labelled(Histogram(name, about, labels, buckets=buckets, registry=registry).labels)
+            metric = cells.spreads(name, about, buckets, labels)
+            registry.register(metric)
+            return metric
 
         # ── requests for embeddings ──
         self.requests = counter(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from gateway import admission, away, balance, contract, lanes, planning, policy, slots, usage
+from gateway import admission, away, balance, contract, lanes, planning, policy, usage
 from gateway.allowances import Priority
 from gateway.answers import Result
 from gateway.auth import Caller
@@ -52,35 +51,38 @@ class Gateway:
         `deadline` is on the event loop's clock; `record` is told what happens.
         """
         route, input_type = self.routes.find(request.model, caller, request.input_type)
-        counter = self.counters[route.tokenizer]
+        counter, inputs = self.counters[route.tokenizer], request.inputs
         record.route = route.alias
-        record.lane = lanes.lane_of(caller.priority, request.priority, len(request.inputs))
-        with self.books.entry(caller, route, counter, len(request.inputs), record) as entry:
+        record.lane = lanes.lane_of(caller.priority, request.priority, len(inputs))
+        with self.books.entry(caller, route, counter, len(inputs), record) as entry, away.counting(record):
             request.check_space(route.space)
             role = route.role(input_type)
             length = route.dimensions.resolve(request.dimensions)
             route.check_extra(request.extra)
-            with record.timing("tokens"):
-                admitted = await _in_time(admission.admit(request.inputs, role, route, counter), deadline)
+            record.step("tokens")
+            admitted = admission.admit_at_once(inputs, role, route, counter)
+            if admitted is None:
+                admitted = await _in_time(admission.admit(inputs, role, route, counter), deadline)
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
             cache = None if self.supply is None else self.supply.cache
             shelf = Shelf.of(cache, request, caller, route, role, length, plan)
-            with record.timing("cache") if shelf.looks_up else nullcontext():
+            if shelf.looks_up:
+                record.step("cache")
                 await shelf.look_up(length.upstream, route.alias)
-            with record.timing("limits"):
-                await _in_time(entry.reserve(shelf.misses, deadline), deadline)
+            record.step("limits")
+            await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
-            with record.timing("upstream"), slots.noting(record.waited), away.counting(record.away):
-                job = _job(request, route, role, shelf.misses, length, record.lane, entry)
-                delivery = await self._bring(shelf, job, route, entry, deadline)
+            record.step("upstream")
+            job = _job(request, route, role, shelf.misses, length, record.lane, entry)
+            delivery = await self._bring(shelf, job, route, entry, deadline)
+            record.step("")
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved
             found = shelf.vectors(delivery)
+            await entry.charge(delivery.tokens if found is not None else None, shelf.misses, delivery)
             if found is None:
-                await entry.charge(None, shelf.misses, delivery)
                 raise policy.refusal(delivery.attempts)
-            await entry.charge(delivery.tokens, shelf.misses, delivery)
-            vectors = _merged(found, plan, length)
+            vectors = found if plan.plain else _merged(found, plan, length)
             used = await usage.total(delivery.tokens, shelf.sent, route, counter, shared=delivery.shared)
             tokens, source = shelf.with_kept(*used)
         record.tokens = tokens

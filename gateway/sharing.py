@@ -18,12 +18,13 @@ from gateway.allowances import Priority
 from gateway.delivery import Answer
 from gateway.together import together
 from providers.base import EmbedCall, Fault, FaultKind
+from providers.values import frozen
 
 Ask = Callable[[EmbedCall, float], Awaitable[Answer | Fault]]
 """One try at the target, checked, until a time on the event loop's clock."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Small:
     """A call with few inputs, and how long it can wait. Only calls of one lane, and of which as much is `wanted`, mix.
 

@@ -89,6 +89,8 @@ class Shelf:
 
     def vectors(self, delivery: Delivery) -> list[bytes] | None:
         """Of all the plan's inputs; None if any is still missing. The delivery is that of `misses`."""
+        if not self.kept:
+            return delivery.complete
         vectors: list[bytes | None] = [None] * len(self.plan.inputs)
         for position, vector in zip(self.missing, delivery.vectors, strict=True):
             vectors[position] = vector

@@ -8,39 +8,16 @@ So it is always renewed by the calls that run, and a slow hour is forgotten a fe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Final
 
 from gateway.allowances import Priority
-from gateway.away import away
+from gateway.away import waited
 from gateway.lanes import Lanes, Pace
 from gateway.routing import Load
 from providers.base import Fault, FaultKind
 
 MOST_WAITING: Final = 4_096
 """Of calls in one lane: two of the largest requests at a target that takes one input a call."""
-
-_note: ContextVar[Callable[[float], None] | None] = ContextVar("note", default=None)
-
-
-class noting:
-    """Tells `note` how many seconds each call that is begun inside has waited."""
-
-    def __init__(self, note: Callable[[float], None]) -> None:
-        self._note = note
-
-    def __enter__(self) -> None:
-        self._token = _note.set(self._note)
-
-    def __exit__(self, *raised: object) -> None:
-        _note.reset(self._token)
-
-
-def waited(seconds: float) -> None:
-    """Told by whatever lets calls wait."""
-    if (note := _note.get()) is not None:
-        note(seconds)
 
 
 class Slots:
@@ -58,12 +35,8 @@ class Slots:
             waiting_bulk=bulk,
         )
 
-    def slot(self, deadline: float, lane: Priority = "interactive") -> _Slot:
-        """Entering gives None with a slot in hand, or the fault that there is none in time before `deadline`."""
-        return _Slot(self, deadline, lane)
-
     async def take(self, deadline: float, lane: Priority) -> Fault | float:
-        """Since when a slot is held, or why none is."""
+        """Since when a slot is held, or why none is before `deadline`; it has to be given back."""
         refusal = None if self._lanes.take(lane) else await self._wait(deadline, lane)
         if refusal is not None:
             return refusal
@@ -108,7 +81,7 @@ class Slots:
 
     def _release(self, lane: Priority) -> None:
         self._lanes.release(lane)
-        while (found := self._lanes.next()) is not None:
+        while self._lanes.anybody_waits and (found := self._lanes.next()) is not None:
             turn, lane = found
             if turn.done():  # cancelled, and not yet come to leave
                 self._lanes.release(lane)
@@ -119,32 +92,6 @@ class Slots:
         if not turn.done():
             self._lanes.leave(turn, lane)
             turn.set_result(False)
-
-
-class _Slot:
-    """No generator: the event loop keeps a list of those that are asynchronous."""
-
-    __slots__ = ("_away", "_deadline", "_lane", "_slots", "_taken")
-
-    def __init__(self, slots: Slots, deadline: float, lane: Priority) -> None:
-        self._slots = slots
-        self._deadline = deadline
-        self._lane = lane
-
-    async def __aenter__(self) -> Fault | None:
-        self._away = away()
-        self._away.__enter__()
-        try:
-            self._taken = await self._slots.take(self._deadline, self._lane)
-        except BaseException:
-            self._away.__exit__()
-            raise
-        return self._taken if isinstance(self._taken, Fault) else None
-
-    async def __aexit__(self, *raised: object) -> None:
-        if not isinstance(self._taken, Fault):
-            self._slots.give_back(self._taken, self._lane)
-        self._away.__exit__()
 
 
 def _none_in_time(wait: float) -> Fault:

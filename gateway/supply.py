@@ -21,12 +21,13 @@ from gateway.delivery import Delivery, Job
 from gateway.dispatch import Dispatcher
 from gateway.flights import Flight, Flights
 from gateway.routing import Target
+from providers.values import frozen
 
 PATIENCE: Final = 0.5
 """Part of a request's time that it waits for another's flight; the rest is left to send what has not landed by then."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Landed:
     """What a flight has brought: to whoever began it all, to the others what they want of it."""
 
@@ -34,7 +35,7 @@ class Landed:
     kept: Mapping[bytes, Kept]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Want:
     """A job that is to be kept: the key of each of its inputs, and what kind of number counted tokens are."""
 
@@ -103,7 +104,8 @@ class Supply:
         delivery.shared |= brought.shared
         delivery.targets += [name for name in brought.targets if name not in delivery.targets]
         delivery.attempts += brought.attempts
-        delivery.charged.update({places[position]: times for position, times in brought.charged.items()})
+        for position, times in brought.charged.items():
+            delivery.charge([places[position]], times)
         return brought.complete is not None
 
     async def _fly(self, want: Want) -> Landed:

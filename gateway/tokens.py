@@ -43,6 +43,9 @@ class Counter(Protocol):
     def most(self, text: str) -> int | None:
         """Cheap, and at least what `count` gives; None where the tokenizer has no such bound."""
 
+    def bounds(self, texts: Sequence[str]) -> list[int] | None:
+        """What `most` gives of each; None where there is no such bound."""
+
     def least(self, text: str) -> int:
         """At most what `count` gives; always cheap."""
 
@@ -66,6 +69,9 @@ class TiktokenCounter:
     def most(self, text: str) -> int:
         """The UTF-8 length: a token covers at least one byte."""
         return len(text) if text.isascii() else len(text.encode())
+
+    def bounds(self, texts: Sequence[str]) -> list[int]:
+        return list(map(len, texts)) if "".join(texts).isascii() else list(map(self.most, texts))
 
     def least(self, text: str) -> int:
         return -(-self.most(text) // LONGEST_TOKEN)
@@ -96,6 +102,9 @@ class FileCounter:
 
     def most(self, text: str) -> None:
         """There is no bound: normalising may lengthen a text, and special tokens come on top."""
+
+    def bounds(self, texts: Sequence[str]) -> None:
+        """Neither is there one of several."""
 
     def least(self, text: str) -> int:
         return 0

@@ -161,7 +161,7 @@ def _describe(span: Span, method: str, record: Record, status: int) -> None:
         "gateway.request_id": record.request_id,
         "gateway.team": record.team,
         "error.type": (record.error or "") if status >= 400 else "",
-        **{f"gateway.metadata.{name}": value for name, value in record.metadata.items()},
+        **{f"gateway.metadata.{name}": value for name, value in (record.metadata or {}).items()},
     }
     if record.embeds:
         span.update_name(f"{OPERATION} {record.route}".strip())

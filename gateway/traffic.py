@@ -81,16 +81,22 @@ class Traffic:
 
     def count(self, record: Record, status: int) -> None:
         """A request that has ended; `status` is 0 for one that was cut off."""
-        now = int(self._clock()) // SLOT_SECONDS
-        if not self._slots or self._slots[-1].number < now:
-            self._slots.append(Slot(now))
+        now, slots = int(self._clock()) // SLOT_SECONDS, self._slots
+        if not slots or slots[-1].number < now:
+            slots.append(Slot(now))
+        slot = slots[-1]
+        slot.requests += 1
+        if not 200 <= status < 400:
+            slot.refused += 400 <= status < 500
+            slot.failed += status >= 500 or status == 0
         size = math.ceil(math.log(max(record.elapsed * 1000, 0.01)) / _STEP)
-        one = Slot(now, 1, int(400 <= status < 500), int(status >= 500 or status == 0), latencies={size: 1})
-        if record.used is not None:
-            used = record.used
-            one.inputs, one.tokens = used.inputs, used.reported + used.counted + used.estimated
-            one.cached, one.nanos = used.cached, used.nanos
-        self._slots[-1].add(one)
+        slot.latencies[size] = slot.latencies.get(size, 0) + 1
+        used = record.used
+        if used is not None:
+            slot.inputs += used.inputs
+            slot.tokens += used.reported + used.counted + used.estimated
+            slot.cached += used.cached
+            slot.nanos += used.nanos
         self._untold = True
 
     async def run(self) -> None:

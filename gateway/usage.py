@@ -28,6 +28,8 @@ async def total(
 
     It is `shared` where some of it is a share, by counts, of what was reported for several requests together.
     """
+    if reported is not None and plan.plain:
+        return reported, of_counts(route, counter) if shared else "reported"
     repeats = plan.repeats
     if reported is not None and len(set(repeats)) <= 1:
         return reported * sum(repeats[:1]), of_counts(route, counter) if shared else "reported"

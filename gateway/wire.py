@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/embeddings/create
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, get_args
 
 from gateway.allowances import Priority
@@ -15,9 +15,11 @@ from gateway.errors import InvalidRequest, SpaceMismatch
 from gateway.inputs import kind, parse_input, quoted
 from providers import codec
 from providers.base import Input, InputType
+from providers.values import frozen
 
 EncodingFormat = Literal["float", "base64"]
 
+ENCODINGS: Final[tuple[EncodingFormat, ...]] = get_args(EncodingFormat)
 INPUT_TYPES: Final[tuple[InputType, ...]] = get_args(InputType)
 MAX_METADATA_PAIRS: Final = 16
 MAX_METADATA_KEY: Final = 64
@@ -26,9 +28,11 @@ MAX_METADATA_VALUE: Final = 512
 OWN_FIELDS: Final = frozenset(
     {"model", "input", "encoding_format", "dimensions", "user", "metadata", "input_type", "extra_body"}
 )
+_USUAL: Final = frozenset({"model", "input", "encoding_format"})
+"""The fields of most requests."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmbeddingsRequest:
     """What a client asks for. `inputs` are all texts or all token ids, at least one, none of them empty."""
 
@@ -54,35 +58,41 @@ class EmbeddingsRequest:
             )
 
 
-def parse_request(
-    body: bytes,
-    *,
-    path_model: str | None = None,
-    require_space: str | None = None,
-    cache_control: CacheControl = EVERYTHING,
-    priority: Priority | None = None,
-    texts_only: bool = False,
-) -> EmbeddingsRequest:
-    """Reads a body; `path_model` is the model that the URL names, which then wins over the body's.
+@frozen
+class Asked:
+    """What a request says outside its body. `path_model` is the model that the URL names; it wins over the body's."""
 
-    Raises InvalidRequest naming the field, the item and the limit.
-    """
+    path_model: str | None = None
+    require_space: str | None = None
+    cache_control: CacheControl = EVERYTHING
+    priority: Priority | None = None
+    texts_only: bool = False
+
+
+_NOTHING: Final = Asked()
+
+
+def parse_request(body: bytes, asked: Asked = _NOTHING) -> EmbeddingsRequest:
+    """Reads a body. Raises InvalidRequest naming the field, the item and the limit."""
     payload = parse_object(body, "`model` and `input`")
-    model = path_model if path_model is not None else _text(payload, "model", required=True)
+    model = asked.path_model if asked.path_model is not None else _text(payload, "model", required=True)
     if not model:
         raise InvalidRequest("`model` must name a model; it is an empty string.", param="model")
+    inputs = parse_input(payload.get("input"), texts_only=asked.texts_only)
+    encoding: EncodingFormat = _choice(payload, "encoding_format", ENCODINGS) or "float"
+    said = (asked.require_space, asked.cache_control, asked.priority)
+    if payload.keys() <= _USUAL:
+        return EmbeddingsRequest(model, inputs, encoding, None, None, {}, None, {}, *said)
     return EmbeddingsRequest(
-        model=model,
-        inputs=parse_input(payload.get("input"), texts_only=texts_only),
-        encoding_format=_choice(payload, "encoding_format", get_args(EncodingFormat)) or "float",
-        dimensions=_dimensions(payload),
-        user=_text(payload, "user"),
-        metadata=_metadata(payload),
-        input_type=_choice(payload, "input_type", INPUT_TYPES),
-        extra=_extra(payload),
-        require_space=require_space,
-        cache_control=cache_control,
-        priority=priority,
+        model,
+        inputs,
+        encoding,
+        _dimensions(payload),
+        _text(payload, "user"),
+        _metadata(payload),
+        _choice(payload, "input_type", INPUT_TYPES),
+        _extra(payload),
+        *said,
     )
 
 

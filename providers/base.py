@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from providers.values import frozen
+
 TokenIds = list[int]
 Input = str | TokenIds
 InputType = Literal["query", "document", "classification", "clustering", "similarity"]
@@ -18,7 +20,7 @@ CredentialKind = Literal["google", "ibm", "entra", "aws"]
 """Credentials that are no key to be sent: three buy a bearer token, and AWS's sign each request."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmbedCall:
     """What one upstream call has to embed.
 
@@ -51,7 +53,7 @@ class Endpoint:
     """Whether this service is known to answer base64 of float32 when asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One HTTP request to an upstream. Never shows its headers and body."""
 
@@ -61,7 +63,7 @@ class Request:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """One whole HTTP answer of an upstream; header names in lower case."""
 
@@ -70,7 +72,7 @@ class Response:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Embeddings:
     """Vectors as the upstream gave them, not yet checked.
 
@@ -98,7 +100,7 @@ class FaultKind(enum.StrEnum):
     EXHAUSTED = "exhausted"  # its quota or our credit there is used up
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """A failed attempt. `message` is the upstream's own wording and may quote the input: it is never logged."""
 

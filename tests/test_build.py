@@ -58,13 +58,13 @@ async def test_nothing_is_lost_at_the_end(tmp_path: pathlib.Path) -> None:
     caller = Caller("k", "k", ("*",), team="t")
     house = build.house(config)
     (route,) = house.current.generation.gateway.routes
-    web = lifespan.web(house)
-    async with web.lifespan_context(web):
+    async with lifespan.around(house):
         limiter = house.current.generation.gateway.books.limiter
-        limiter.settle(await limiter.reserve(caller, route, 10, 60.0), route, 30)
+        limiter.settle(await limiter.reserve(limiter.gates(caller, route), 10, 0, 60.0), 30, 0)
         house.books.ledger.add(caller, "local", Usage(requests=1))
     again = build.house(config)
-    reservation = await again.current.generation.gateway.books.limiter.reserve(caller, route, 10, 60.0)
+    limiter = again.current.generation.gateway.books.limiter
+    reservation = await limiter.reserve(limiter.gates(caller, route), 10, 0, 60.0)
     used = [sums.requests for _, sums in await again.store.usage(UsageQuery())]
     await again.close()
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import coalescing, slots
+from gateway import away, coalescing
 from gateway.allowances import Priority
+from gateway.away import Away
 from gateway.breaker import CONSECUTIVE
 from gateway.calls import Calls
 from gateway.coalescing import LONGEST_MOMENT, MOMENT, Coalescer
@@ -97,7 +98,7 @@ class Bench:
 
     def __init__(self, upstream: Upstream | None = None, limits: Limits = Limits()) -> None:
         self.upstream = upstream or Upstream()
-        self.coalescer = Coalescer(limits, {}, counts_alike=True, waited=slots.waited)
+        self.coalescer = Coalescer(limits, {}, counts_alike=True, waited=away.waited)
         self.health = Health(lambda: 0.0)
         self.metrics = Metrics()
         self.target = Target("t", "fake", "m", self.upstream, limits, coalescer=self.coalescer, health=self.health)
@@ -212,8 +213,11 @@ def test_waiting_is_told() -> None:
     waits: list[float] = []
 
     async def noted(text: str) -> Answer | Fault:
-        with slots.noting(waits.append):
-            return await bench.ask(text)
+        mine = Away(asyncio.get_running_loop().time)
+        with away.counting(mine):
+            outcome = await bench.ask(text)
+        waits.append(mine.waited)
+        return outcome
 
     virtual_time.run(gathered(bench.ask("a"), noted("b"), noted("c")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from gateway import errors, gates
 from gateway.allowances import NANOS, Budget, Rates, Team
 from gateway.auth import Caller
 from gateway.dimensions import Dimensions
-from gateway.gates import Gate, Standing
+from gateway.gates import Gate, Gates, Standing
 from gateway.routing import Route
 
 NOON = 1_795_262_400.0
@@ -29,8 +30,9 @@ def route(alias: str = "small", **fields: Any) -> Route:
 
 
 def asked(caller: Caller, route: Route, tokens: int = 10, nanos: int = 7, **teams: Team) -> list[tuple[str, int, int]]:
-    found = gates.of_request(caller, route, teams, tokens, nanos, NOON)
-    return [(gate.id, gate.limit, gate.amount) for gate in found]
+    found = gates.of(caller, route, teams, NOON)
+    amounts = found.amounts(tokens, nanos)
+    return [(gate.id, gate.limit, amount) for gate, amount in zip(found.each, amounts, strict=True)]
 
 
 def test_no_limits() -> None:
@@ -123,8 +125,13 @@ def test_end_of_a_period(now: float, per: Any) -> None:
 
 # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-REQUESTS = Gate("requests", "key:k1", 60, 1)
-TOKENS = Gate("tokens", "model:small", 1000, 400)
+
+def only(*each: Gate) -> Gates:
+    return Gates(each, math.inf)
+
+
+REQUESTS = Gate("requests", "key:k1", 60)
+TOKENS = Gate("tokens", "model:small", 1000)
 
 
 @pytest.mark.parametrize(
@@ -138,21 +145,21 @@ TOKENS = Gate("tokens", "model:small", 1000, 400)
             "this model is reached: 1000 tokens a minute, and this request has 400",
         ),
         (
-            Gate("concurrent", "team:a", 3, 1),
+            Gate("concurrent", "team:a", 3),
             1.0,
             errors.RateLimited,
             "this key's team is reached: 3 requests at a time",
         ),
-        (Gate("requests", "key-model:k1:*:small", 1, 1), 2.0, errors.RateLimited, "limit of this key and model"),
+        (Gate("requests", "key-model:k1:*:small", 1), 2.0, errors.RateLimited, "limit of this key and model"),
         (TOKENS, math.inf, errors.TokensRateLimited, "has 400 tokens, and this model may never use more than 1000"),
         (
-            Gate("usd_budget", "key:k1:2026-11", 5 * NANOS, 1),
+            Gate("usd_budget", "key:k1:2026-11", 5 * NANOS),
             9.0,
             errors.QuotaExhausted,
             "The budget of this key does not cover this request: 0 USD are left of 5 USD for 2026-11 (UTC).",
         ),
         (
-            Gate("token_budget", "team:a:total", 5, 1),
+            Gate("token_budget", "team:a:total", 5),
             math.inf,
             errors.QuotaExhausted,
             "0 tokens are left of 5 tokens in",
@@ -161,7 +168,7 @@ TOKENS = Gate("tokens", "model:small", 1000, 400)
 )
 def test_refusal(gate: Gate, wait: float, kind: type[errors.GatewayError], message: str) -> None:
     """The client is told whose limit it is, how much it is, and when to try again."""
-    error = gates.refusal([gate], [Standing(0, 1.0, wait)])
+    error = gates.refusal(only(gate), [400], [Standing(0, wait)])
 
     assert (kind, True) == (type(error), message in error.message), error.message
 
@@ -171,53 +178,68 @@ def test_refusal(gate: Gate, wait: float, kind: type[errors.GatewayError], messa
     [
         (REQUESTS, 0.2501, {"retry-after": "1", "retry-after-ms": "251"}),
         (TOKENS, math.inf, {"x-should-retry": "false"}),
-        (Gate("usd_budget", "key:k1:2026-11", 5, 1), 9.0, {"x-should-retry": "false"}),
+        (Gate("usd_budget", "key:k1:2026-11", 5), 9.0, {"x-should-retry": "false"}),
     ],
 )
 def test_retry_headers(gate: Gate, wait: float, retry: dict[str, str]) -> None:
     """Waiting as long as told suffices; what no waiting helps says so."""
 
-    assert retry == gates.refusal([gate], [Standing(0, 1.0, wait)]).headers
+    assert retry == gates.refusal(only(gate), [400], [Standing(0, wait)]).headers
 
 
 def test_longest_wait() -> None:
     """Of two limits the one that takes longer is told: before that the other would not help."""
-    error = gates.refusal([REQUESTS, TOKENS], [Standing(0, 1.0, 5.0), Standing(0, 1.0, 2.0)])
+    error = gates.refusal(only(REQUESTS, TOKENS), [1, 400], [Standing(0, 5.0), Standing(0, 2.0)])
 
     assert "5000" == error.headers["retry-after-ms"]
 
 
 def test_shadow() -> None:
     """A shadow limit refuses nothing, and is told apart."""
-    shadow = Gate("requests", "key:k1", 60, 1, shadow=True)
-    standings = [Standing(0, 1.0, 5.0)]
+    shadow = Gate("requests", "key:k1", 60, shadow=True)
+    standings = [Standing(0, 5.0)]
 
-    assert ([], ["requests:key:k1"]) == (gates.refused([shadow], standings), gates.shadowed([shadow], standings))
+    assert ([], ["requests:key:k1"]) == (
+        gates.refused(only(shadow), standings),
+        gates.shadowed(only(shadow), standings),
+    )
 
 
 # ── headers ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def told(each: Sequence[Gate], *lefts: float) -> dict[str, str]:
+    headers = gates.headers(only(*each), [Standing(left) for left in lefts])
+    return {name.decode(): value.decode() for name, value in headers}
+
+
 def test_headers() -> None:
     """OpenAI's six headers, of the limit that is nearest to its end."""
-    standings = [Standing(59, 0.02), Standing(600, 90.5), Standing(1, 59.0)]
-    tighter = Gate("requests", "team:a", 10, 1)
+    tighter = Gate("requests", "team:a", 10)
 
-    assert gates.headers([REQUESTS, TOKENS, tighter], standings) == {
+    assert told([REQUESTS, TOKENS, tighter], 59, 600, 1) == {
         "x-ratelimit-limit-requests": "10",
         "x-ratelimit-remaining-requests": "1",
-        "x-ratelimit-reset-requests": "59s",
+        "x-ratelimit-reset-requests": "54s",
         "x-ratelimit-limit-tokens": "1000",
         "x-ratelimit-remaining-tokens": "600",
-        "x-ratelimit-reset-tokens": "1m30.5s",
+        "x-ratelimit-reset-tokens": "24s",
     }
 
 
-@pytest.mark.parametrize("gate", [Gate("concurrent", "key:k1", 1, 1), Gate("requests", "key:k1", 1, 1, shadow=True)])
+@pytest.mark.parametrize("gate", [Gate("concurrent", "key:k1", 1), Gate("requests", "key:k1", 1, shadow=True)])
 def test_no_headers(gate: Gate) -> None:
     """Limits that OpenAI has no header for, or that refuse nothing, are not told."""
 
-    assert {} == gates.headers([gate], [Standing(0, 1.0)])
+    assert {} == told([gate], 0)
+
+
+def test_headers_of_a_debt() -> None:
+    """What is owed is told as nothing left, and takes its time."""
+
+    assert ("0", "1m30s") == tuple(
+        told([REQUESTS], -30)[f"x-ratelimit-{what}-requests"] for what in ("remaining", "reset")
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,4 +248,4 @@ def test_no_headers(gate: Gate) -> None:
 def test_durations(seconds: float, text: str) -> None:
     """A reset is told as Go writes durations."""
 
-    assert text == gates.headers([REQUESTS], [Standing(0, seconds)])["x-ratelimit-reset-requests"]
+    assert text == told([REQUESTS], 60 - seconds)["x-ratelimit-reset-requests"]

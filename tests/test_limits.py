@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,7 +15,7 @@ from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.dimensions import Dimensions
 from gateway.gates import Gate, Standing
-from gateway.limits import Limiter
+from gateway.limits import Limiter, Reservation
 from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store.memory import MemoryLimits
@@ -31,27 +31,41 @@ def caller(**granted: Any) -> Caller:
 class Away:
     """A home that cannot be reached."""
 
-    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+    at_once = None
+
+    async def reserve(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]:
         raise errors.StateUnavailable("away")
 
-    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+    async def settle(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None:
         raise errors.StateUnavailable("away")
 
 
-class Stalling(MemoryLimits):
-    """A home that does not answer for a while; what it was asked is done, or not."""
+class Stalling:
+    """A home that has to be waited for, and that does not answer for a while; what it was asked is done, or not."""
 
+    at_once = None
     stalls = False
     does = False
 
-    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
-        standings = await super().reserve(reservation, gates, lease) if self.does or not self.stalls else []
-        self._fail()
-        return standings
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._limits = MemoryLimits(clock)
 
-    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+    async def reserve(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]:
+        found = self._limits.take(reservation, gates, amounts, lease) if self.does or not self.stalls else []
+        self._fail()
+        return found
+
+    async def settle(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None:
         if self.does or not self.stalls:
-            await super().settle(reservation, gates, spent)
+            self._limits.give_back(reservation, gates, amounts, spent)
         self._fail()
 
     def _fail(self) -> None:
@@ -71,10 +85,16 @@ class House:
 
     async def use(self, caller: Caller, tokens: int, spent: int | None = None) -> dict[str, str]:
         """One request from its reservation to its settlement; its headers."""
-        reservation = await self.limiter.reserve(caller, ROUTE, tokens, 60.0)
-        self.limiter.settle(reservation, ROUTE, tokens if spent is None else spent)
+        reservation = await self.reserve(caller, tokens, 60.0)
+        self.settle(reservation, tokens if spent is None else spent)
         await self.limiter.settled()
-        return dict(reservation.headers)
+        return {name.decode(): value.decode() for name, value in reservation.headers}
+
+    async def reserve(self, caller: Caller, tokens: int, seconds: float) -> Reservation:
+        return await self.limiter.reserve(self.limiter.gates(caller, ROUTE), tokens, ROUTE.cost(tokens) or 0, seconds)
+
+    def settle(self, reservation: Reservation, tokens: int) -> None:
+        self.limiter.settle(reservation, tokens, ROUTE.cost(tokens) or 0)
 
 
 async def test_no_limit() -> None:
@@ -139,10 +159,10 @@ async def test_refusal_takes_nothing() -> None:
 async def test_concurrent() -> None:
     """A request at a time is free again once it is settled."""
     house, limited = House(), caller(rates=Rates(concurrent=1))
-    first = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    first = await house.reserve(limited, 1, 60.0)
     with pytest.raises(errors.RateLimited, match="1 requests at a time"):
-        await house.limiter.reserve(limited, ROUTE, 1, 60.0)
-    house.limiter.settle(first, ROUTE, 1)
+        await house.reserve(limited, 1, 60.0)
+    house.settle(first, 1)
     await house.limiter.settled()
 
     assert {} == await house.use(limited, 1)
@@ -151,7 +171,7 @@ async def test_concurrent() -> None:
 async def test_lease() -> None:
     """A request that is never settled stops counting soon after its time is up."""
     house, limited = House(), caller(rates=Rates(concurrent=1))
-    await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    await house.reserve(limited, 1, 60.0)
     house.time.now += 66
 
     assert {} == await house.use(limited, 1)
@@ -190,7 +210,7 @@ async def test_shadow() -> None:
     """A shadow limit refuses nothing, and tells that it would have."""
     house, limited = House(), caller(rates=Rates(rpm=1, shadow=True))
     await house.use(limited, 1)
-    reservation = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    reservation = await house.reserve(limited, 1, 60.0)
 
     assert ["requests:key:k1"] == list(reservation.shadowed)
 
@@ -264,7 +284,7 @@ async def test_away_denied() -> None:
 def test_whether_tokens_are_counted(granted: dict[str, Any], counts: bool) -> None:
     """Tokens have to be counted beforehand only for those who have a limit of tokens or money."""
 
-    assert counts == House().limiter.counts(caller(**granted), ROUTE)
+    assert counts == House().limiter.gates(caller(**granted), ROUTE).by_tokens
 
 
 async def test_exact_under_concurrency() -> None:
@@ -280,14 +300,14 @@ async def test_settled_after_a_stall(does: bool) -> None:
     """What could not be settled is settled once the state is back, and once, even if it was done unheard."""
     house = House()
     limited = caller(rates=Rates(rpm=100, concurrent=1), budget=Budget("total", tokens=100))
-    reservation = await house.limiter.reserve(limited, ROUTE, 10, 60.0)
+    reservation = await house.reserve(limited, 10, 60.0)
     house.shared.stalls, house.shared.does = True, does
-    house.limiter.settle(reservation, ROUTE, 30)
+    house.settle(reservation, 30)
     for _ in range(3):
         await house.limiter.settled()
     house.shared.stalls = False
     await house.limiter.settled()
-    found = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    found = await house.reserve(limited, 1, 60.0)
 
     assert [98, 0, 69] == [standing.remaining for standing in found.standings]
 
@@ -295,14 +315,14 @@ async def test_settled_after_a_stall(does: bool) -> None:
 async def test_settled_too_late() -> None:
     """What could not be settled before its lease ended is no longer tried: the estimate stays spent."""
     house, limited = House(), caller(budget=Budget("total", tokens=100))
-    reservation = await house.limiter.reserve(limited, ROUTE, 10, 60.0)
+    reservation = await house.reserve(limited, 10, 60.0)
     house.shared.stalls = True
-    house.limiter.settle(reservation, ROUTE, 30)
+    house.settle(reservation, 30)
     await house.limiter.settled()
     house.time.now += 66
     await house.limiter.settled()
     house.shared.stalls = False
-    found = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    found = await house.reserve(limited, 1, 60.0)
 
     assert ([89], 0) == ([standing.remaining for standing in found.standings], len(house.limiter._waiting))
 
@@ -312,11 +332,11 @@ async def test_reserved_unheard() -> None:
     house, limited = House("deny"), caller(budget=Budget("total", tokens=100))
     house.shared.stalls = house.shared.does = True
     with pytest.raises(errors.StateUnavailable):
-        await house.limiter.reserve(limited, ROUTE, 10, 60.0)
+        await house.reserve(limited, 10, 60.0)
     house.shared.stalls = False
     await house.limiter.settled()
     house.time.now += 66
-    found = await house.limiter.reserve(limited, ROUTE, 1, 60.0)
+    found = await house.reserve(limited, 1, 60.0)
 
     assert [99] == [standing.remaining for standing in found.standings]
 
@@ -325,10 +345,10 @@ async def test_one_that_always_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A settlement that fails by itself does not keep the others, and no more than so many wait."""
     monkeypatch.setattr("gateway.limits.WAITING", 2)
     house, limited = House(), caller(budget=Budget("total", tokens=100))
-    reservations = [await house.limiter.reserve(limited, ROUTE, 10, 60.0) for _ in range(3)]
+    reservations = [await house.reserve(limited, 10, 60.0) for _ in range(3)]
     house.shared.stalls = True
     for reservation in reservations:
-        house.limiter.settle(reservation, ROUTE, 0)
+        house.settle(reservation, 0)
     await asyncio.gather(*house.limiter._settling)
     waiting = [each.reservation for each in house.limiter._waiting]
     await house.limiter._again()

@@ -60,9 +60,9 @@ def record(**fields: Any) -> Record:
 
 def test_answered() -> None:
     """A request is counted with its inputs, its tokens by their source, their cost and the times that it took."""
-    metrics, seen = Metrics(), record(lane="bulk", timings={"queue": 0.25})
+    metrics, seen = Metrics(), record(lane="bulk")
     seen.used = Usage(requests=1, inputs=3, reported=7, nanos=2_000_000_000)
-    seen.away.seconds = 2.0
+    seen.seconds_away, seen.waited = 2.0, 0.25
     metrics.answered(seen, 200)
     found, whose = told(metrics), {"model": "small", "team": "search"}
 

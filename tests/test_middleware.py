@@ -40,8 +40,7 @@ async def fine(scope: Scope, receive: Receive, send: Send) -> None:
 async def telling(scope: Scope, receive: Receive, send: Send) -> None:
     """Fills the record, as endpoints do."""
     scope[RECORD].model = "small"
-    with scope[RECORD].timing("upstream"):
-        pass
+    scope[RECORD].step("upstream")
     await fine(scope, receive, send)
 
 

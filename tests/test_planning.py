@@ -54,7 +54,7 @@ def _written(item: Input) -> int:
     return len(codec.write_json(item)) + 1
 
 
-def packed(job: Job, limits: Limits) -> list[list[int]]:
+def packed(job: Job, limits: Limits) -> list[Sequence[int]]:
     return pack(*job, limits, FRAME)
 
 

@@ -29,32 +29,36 @@ def record(*seconds: float, **fields: Any) -> Record:
 # ── times ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_timing() -> None:
-    """The time inside a step is kept under its name."""
-    seen = record(11.0, 11.5)
-    with seen.timing("auth"):
-        pass
+def test_step() -> None:
+    """The time until the next step is kept under the name of the one before."""
+    seen = record(11.0, 11.5, 12.0)
+    for name in ("auth", "tokens", ""):
+        seen.step(name)
 
-    assert {"auth": 0.5} == seen.timings
+    assert {"auth": 0.5, "tokens": 0.5} == seen.timings
 
 
-def test_timing_twice() -> None:
-    """A step that is taken twice has the sum of both."""
+def test_step_twice() -> None:
+    """A step that is taken twice has the sum of both; what is between is none's."""
     seen = record(1.0, 1.5, 2.0, 2.25)
-    for _ in range(2):
-        with seen.timing("upstream"):
-            pass
+    for name in ("upstream", "", "upstream", ""):
+        seen.step(name)
 
     assert {"upstream": 0.75} == seen.timings
 
 
-def test_timing_of_a_failure() -> None:
-    """A step that fails is timed, too."""
-    seen = record(1.0, 1.5)
-    with pytest.raises(ZeroDivisionError), seen.timing("tokens"):
-        _ = 1 / 0
+def test_step_of_a_failure() -> None:
+    """The step in which a request fails is timed, too."""
+    seen = record(1.0, 1.5, 12.5)
+    seen.step("tokens")
 
-    assert {"tokens": 0.5} == seen.timings
+    assert "tokens;dur=500.000, total;dur=2500.000" == seen.server_timing()
+
+
+def test_queue() -> None:
+    """The wait for a free slot is told beside the steps."""
+
+    assert "queue;dur=250.000, total;dur=2500.000" == record(12.5, waited=0.25).server_timing()
 
 
 def test_elapsed() -> None:
@@ -132,9 +136,3 @@ def test_no_texts() -> None:
     fields = record(10.0, attempts=[Attempt("a", REJECTED, [0])]).log_fields("POST", "/", 400)
 
     assert "s3cret" not in json.dumps(fields)
-
-
-def test_repr() -> None:
-    """A record that is printed does not show what an upstream says either."""
-
-    assert "s3cret" not in repr(record(attempts=[Attempt("a", REJECTED, [0])]))

@@ -12,6 +12,7 @@ import pytest
 from gateway.allowances import Priority
 from gateway.slots import Slots
 from tests.fakes import virtual_time
+from tests.fakes.slots import slot
 
 SLOTS = 8
 LATENCY = 0.05
@@ -36,7 +37,7 @@ async def crowd(
 
     async def call(lane: Priority) -> None:
         until = loop.time() + deadline
-        async with slots.slot(until, lane) as refusal:
+        async with slot(slots, until, lane) as refusal:
             if refusal is None:
                 try:
                     async with asyncio.timeout_at(until):

@@ -9,10 +9,12 @@ import pytest
 
 from gateway import slots as slots_room
 from gateway.allowances import Priority
+from gateway.away import Away, counting
 from gateway.routing import Load
-from gateway.slots import Slots, noting
+from gateway.slots import Slots
 from providers.base import Fault, FaultKind
 from tests.fakes.clock import settle
+from tests.fakes.slots import slot
 
 NONE = Fault(FaultKind.NO_SLOT, "no slot becomes free in time")
 GUARD = 5.0
@@ -38,7 +40,7 @@ class Call:
         self.task = asyncio.create_task(self._run(slots, deadline, lane))
 
     async def _run(self, slots: Slots, deadline: float, lane: Priority) -> None:
-        async with slots.slot(deadline, lane) as self.refusal:
+        async with slot(slots, deadline, lane) as self.refusal:
             self.got = self.refusal is None
             if self.got:
                 await self._done.wait()
@@ -112,7 +114,7 @@ async def test_first_come_first_served() -> None:
 async def test_no_waiting_past_the_deadline(late: float) -> None:
     """When no slot is free and the deadline is over, there is none."""
     slots, calls = await occupied(1, 1)
-    async with asyncio.timeout(GUARD), slots.slot(now() - late) as refusal:
+    async with asyncio.timeout(GUARD), slot(slots, now() - late) as refusal:
         await all_finish(calls)
 
     assert refusal is not None
@@ -123,7 +125,7 @@ async def test_waiting_ends_at_the_deadline() -> None:
     """Waiting ends without a slot when the deadline comes."""
     slots, calls = await occupied(1, 1)
     deadline = now() + 0.01
-    async with asyncio.timeout(GUARD), slots.slot(deadline) as refusal:
+    async with asyncio.timeout(GUARD), slot(slots, deadline) as refusal:
         on_time = now() >= deadline
         await all_finish(calls)
 
@@ -133,7 +135,7 @@ async def test_waiting_ends_at_the_deadline() -> None:
 async def test_without_a_slot_nothing_runs() -> None:
     """Who got no slot counts neither as waiting nor as running."""
     slots, calls = await occupied(1, 1)
-    async with slots.slot(now()):
+    async with slot(slots, now()):
         load = slots.load
     await all_finish(calls)
 
@@ -143,7 +145,7 @@ async def test_without_a_slot_nothing_runs() -> None:
 async def test_without_a_slot_none_is_given_back() -> None:
     """Who got no slot gives none back."""
     slots, calls = await occupied(1, 1)
-    async with slots.slot(now()):
+    async with slot(slots, now()):
         pass
     late = Call(slots, never())
     await settle()
@@ -176,7 +178,7 @@ async def test_cancelled(cancel: Callable[[list[Call]], Awaitable[None]]) -> Non
 async def test_cancelled_as_its_slot_comes() -> None:
     """A slot that comes to a call in the moment of its cancellation goes to the next."""
     slots = Slots(1)
-    async with slots.slot(never()):
+    async with slot(slots, never()):
         second, third = Call(slots, never()), Call(slots, never())
         await settle()
     await second.cancel()  # nothing else has run since the slot was given back
@@ -191,7 +193,7 @@ async def test_a_call_that_fails() -> None:
     """A call that raises gives its slot back."""
     slots = Slots(1)
     with pytest.raises(ZeroDivisionError):
-        async with slots.slot(never()):
+        async with slot(slots, never()):
             raise ZeroDivisionError
 
     assert Load(waiting=0, running=0, slots=1) == slots.load
@@ -201,7 +203,7 @@ async def test_time_out_inside() -> None:
     """A time-out of the call itself is not taken for one of waiting."""
     slots = Slots(1)
     with pytest.raises(TimeoutError):
-        async with slots.slot(never()):
+        async with slot(slots, never()):
             raise TimeoutError
 
 
@@ -248,7 +250,7 @@ async def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Slots:
     elapsed = 0.0
     time = loop.time
     monkeypatch.setattr(loop, "time", lambda: time() + elapsed)
-    async with slots.slot(never()):
+    async with slot(slots, never()):
         elapsed = seconds
     return slots
 
@@ -287,7 +289,7 @@ async def test_each_ahead_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_no_free_slot_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow calls were, a free slot is given, so that the pace is measured anew."""
     slots = await slow(monkeypatch, 1000.0)
-    async with slots.slot(now() + 0.5) as refusal:
+    async with slot(slots, now() + 0.5) as refusal:
         pass
 
     assert refusal is None
@@ -299,7 +301,7 @@ async def test_a_halt(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     later = loop.time() + 60
     monkeypatch.setattr(loop, "time", lambda: later)
-    async with slots.slot(later + 30) as refusal:
+    async with slot(slots, later + 30) as refusal:
         pass
     await all_finish(calls)
 
@@ -323,12 +325,12 @@ async def test_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_waiting_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks is told how long each call has waited; one that found a slot has not."""
-    noted: list[float] = []
-    with noting(noted.append):
+    mine = Away(lambda: 0.0)
+    with counting(mine):
         _, (first, second) = await occupied(1, 2)
         loop = asyncio.get_running_loop()
         later = loop.time() + 7
         monkeypatch.setattr(loop, "time", lambda: later)
         await all_finish([first, second])
 
-    assert [pytest.approx(7.0, abs=0.1)] == noted
+    assert pytest.approx(7.0, abs=0.1) == mine.waited

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,9 @@ class Witness:
     def count(self, text: str) -> int:
         self.threads.add(threading.get_ident())
         return len(text)
+
+    def bounds(self, texts: Sequence[str]) -> list[int]:
+        return list(map(self.count, texts))
 
     most = least = count
 

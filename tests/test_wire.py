@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidRequest, SpaceMismatch
-from gateway.wire import INPUT_TYPES, OWN_FIELDS, EmbeddingsRequest, parse_request
+from gateway.wire import INPUT_TYPES, OWN_FIELDS, Asked, EmbeddingsRequest, parse_request
 from providers import codec
 
 MINIMAL = {"model": "m", "input": "x"}
@@ -72,7 +72,7 @@ def test_whole() -> None:
                 "tier": 1,
             }
         ).encode(),
-        require_space="s",
+        Asked(require_space="s"),
     )
     expected = EmbeddingsRequest(
         "m", ["a", "b"], "base64", 256, "u-1", {"team": "search"}, "query", {"tier": 1, "truncate": "END"}, "s"
@@ -214,7 +214,7 @@ def test_bad_model(model: Any, message: str) -> None:
 )
 def test_path_model(body: dict[str, Any]) -> None:
     """The model that the URL names wins, whatever the body says."""
-    request = parse_request(json.dumps(body).encode(), path_model="deployment")
+    request = parse_request(json.dumps(body).encode(), Asked(path_model="deployment"))
 
     assert "deployment" == request.model
 
@@ -222,7 +222,7 @@ def test_path_model(body: dict[str, Any]) -> None:
 def test_empty_path_model() -> None:
     """A URL that names no model is refused."""
     with pytest.raises(InvalidRequest, match="`model` must name a model"):
-        parse_request(json.dumps(MINIMAL).encode(), path_model="")
+        parse_request(json.dumps(MINIMAL).encode(), Asked(path_model=""))
 
 
 def test_input_is_parsed() -> None:
@@ -236,7 +236,7 @@ def test_input_is_parsed() -> None:
 def test_texts_only() -> None:
     """Where only texts go, token ids are refused."""
     with pytest.raises(InvalidRequest, match="must be a string or an array of strings"):
-        parse_request(json.dumps({"model": "m", "input": [1]}).encode(), texts_only=True)
+        parse_request(json.dumps({"model": "m", "input": [1]}).encode(), Asked(texts_only=True))
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])

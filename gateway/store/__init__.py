@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable, retry_headers
@@ -25,8 +25,7 @@ def unavailable() -> StateUnavailable:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class UsageKey:
+class UsageKey(NamedTuple):
     """What usage is summed by. `day` is a date of UTC, like 2026-11-21."""
 
     day: str
@@ -98,10 +97,29 @@ class KeyStore(Protocol):
         ...
 
 
-class LimitStore(Protocol):
-    """Buckets and budgets. Each method is one atomic step over all gates."""
+class AtOnce(Protocol):
+    """Limits for which nobody has to wait."""
 
-    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+    def take(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]: ...
+
+    def give_back(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None: ...
+
+
+class LimitStore(Protocol):
+    """Buckets and budgets. Each method is one atomic step over all gates, of which a request takes an amount each."""
+
+    @property
+    def at_once(self) -> AtOnce | None:
+        """The same two steps where they need no waiting, now; they do not fail then, either."""
+        ...
+
+    async def reserve(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]:
         """Takes every gate's amount, or, if a gate that is no shadow refuses, nothing at all.
 
         A shadow gate that does not fit gives nothing. What is not settled within `lease` seconds ends by itself: a
@@ -109,7 +127,9 @@ class LimitStore(Protocol):
         """
         ...
 
-    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+    async def settle(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None:
         """Ends a reservation: `spent` of each gate's amount, which may be more, stays taken; `concurrent` ends.
 
         Of `concurrent` gates and budgets once: what is settled already, or ended by itself, stays as it is.

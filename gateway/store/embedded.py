@@ -92,13 +92,21 @@ class EmbeddedStore:
 
     # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
+    @property
+    def at_once(self) -> MemoryLimits | None:
+        return self._limits if self._restored else None
+
+    async def reserve(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]:
         if not self._restored:
             await self._restore()
-        return await self._limits.reserve(reservation, gates, lease)
+        return self._limits.take(reservation, gates, amounts, lease)
 
-    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
-        await self._limits.settle(reservation, gates, spent)
+    async def settle(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None:
+        self._limits.give_back(reservation, gates, amounts, spent)
 
     async def _restore(self) -> None:
         """Budgets go on where the last process, or another one, left them."""

@@ -8,15 +8,13 @@ of a name begins its hash tag and the next one ends it, so what follows may be a
 
 from __future__ import annotations
 
-import functools
 import json
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from gateway.auth import KeyRecord
-from gateway.gates import Gate, Kind, Standing, standing
-from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, unavailable
+from gateway.gates import Gate, Standing
+from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, redis_limits, unavailable
 from gateway.store.redis_link import RedisLink, Script
 
 _KEYS: Final = "gateway:keys"
@@ -33,14 +31,6 @@ _FIND_VALUES: Final = Script.of("values", "find_values")
 _PUT_VALUE: Final = Script.of("values", "put_value")
 _ROWS: Final = 500
 """Most rows of usage in one call: a Redis does nothing else meanwhile."""
-_GATE_KINDS: Final[Mapping[Kind, int]] = {
-    "requests": 0,
-    "tokens": 0,
-    "concurrent": 1,
-    "usd_budget": 2,
-    "token_budget": 2,
-}
-_SHADOW: Final = 4
 _BATCH_SECONDS: Final = 3600
 """How long a batch's name is remembered; a ledger sends it again every second until it is taken."""
 _PING_SECONDS: Final = 60
@@ -98,30 +88,26 @@ class RedisStore:
 
     # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def reserve(self, reservation: str, gates: Sequence[Gate], lease: float) -> Sequence[Standing]:
-        told = self._told(lease, gates, [gate.ends or 0 for gate in gates], shadows=True)
-        answer = await self._link.script(_RESERVE, _names(gates), (reservation, told))
-        now, *found = _answer(len(gates)).unpack(answer)
-        refused = any(not fits and not gate.shadow for gate, fits in zip(gates, found[1::2], strict=True))
-        return [
-            standing(gate, left, fits, fits and not refused, now)
-            for gate, left, fits in zip(gates, found[::2], found[1::2], strict=True)
-        ]
+    @property
+    def at_once(self) -> None:
+        """Redis is always waited for."""
 
-    async def settle(self, reservation: str, gates: Sequence[Gate], spent: Sequence[int]) -> None:
+    async def reserve(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float
+    ) -> Sequence[Standing]:
+        told = redis_limits.to_reserve(gates, amounts, lease, self._now())
+        answer = await self._link.script(_RESERVE, redis_limits.names(gates), (reservation, told))
+        return redis_limits.standings(gates, amounts, answer)
+
+    async def settle(
+        self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
+    ) -> None:
         """A bucket from which as much was taken as is spent is left as it is."""
-        open_ = [pair for pair in zip(gates, spent, strict=True) if not pair[0].refills or pair[0].amount != pair[1]]
+        told = zip(gates, amounts, spent, strict=True)
+        open_ = [(gate, amount, used) for gate, amount, used in told if not (gate.refills and amount == used)]
         if open_:
-            gates, spent = zip(*open_, strict=True)
-            await self._link.script(_SETTLE, _names(gates), (reservation, self._told(0.0, gates, spent)))
-
-    def _told(self, lease: float, gates: Sequence[Gate], own: Sequence[float], *, shadows: bool = False) -> bytes:
-        """As `lua/gates.lua` wants it."""
-        numbers: list[float] = [-1.0 if self._clock is None else self._clock(), lease]
-        for gate, number in zip(gates, own, strict=True):
-            kind = _GATE_KINDS[gate.kind]
-            numbers += (kind + _SHADOW if shadows and gate.shadow else kind, gate.limit, gate.amount, number)
-        return _question(len(gates)).pack(*numbers)
+            names = redis_limits.names([gate for gate, _, _ in open_])
+            await self._link.script(_SETTLE, names, (reservation, redis_limits.to_settle(open_, self._now())))
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -170,8 +156,11 @@ class RedisStore:
     # ── itself ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _time(self) -> str | float:
-        """As the scripts want it: '' for Redis's own."""
+        """As the scripts of values want it: '' for Redis's own."""
         return "" if self._clock is None else self._clock()
+
+    def _now(self) -> float | None:
+        return None if self._clock is None else self._clock()
 
     async def ping(self) -> None:
         """A write: a replica, or a Redis that is full, answers everything else."""
@@ -194,20 +183,6 @@ def _record(sha256: str, made: bytes, record: bytes, end: bytes | None) -> KeyRe
     name, models, expires, granted = json.loads(record)
     revoked = None if end is None else float(end)
     return KeyRecord(key_id, name, sha256, tuple(models), created, expires, revoked, **grants.read(granted))
-
-
-@functools.cache
-def _question(gates: int) -> struct.Struct:
-    return struct.Struct("<dd" + gates * "Bddd")
-
-
-@functools.cache
-def _answer(gates: int) -> struct.Struct:
-    return struct.Struct("<d" + gates * "d?")
-
-
-def _names(gates: Sequence[Gate]) -> list[str]:
-    return [f"{{gateway:limits}}:{gate.id}" for gate in gates]
 
 
 def _family(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -25,6 +26,9 @@ class LetterCounter:
     def most(self, text: str) -> int | None:
         return len(text) if self.bounded else None
 
+    def bounds(self, texts: Sequence[str]) -> list[int] | None:
+        return list(map(len, texts)) if self.bounded else None
+
     def least(self, text: str) -> int:
         return sum(map(str.isalpha, text)) // self.tokens_of
 
@@ -40,6 +44,9 @@ class NoCounter:
 
     def most(self, text: str) -> int:
         return len(text)
+
+    def bounds(self, texts: Sequence[str]) -> list[int]:
+        return list(map(len, texts))
 
     def least(self, text: str) -> int:
         return len(text) // 4

@@ -18,9 +18,9 @@ import pytest
 
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable
-from gateway.gates import Gate
 from gateway.store import StoreError
 from gateway.store.embedded import EmbeddedStore
+from tests.fakes.asking import ask, reserve, settle
 
 FULL = KeyRecord("key_1", "app", "a" * 64, ("text-*", "local"), 100.5, 200.25, 150.125)
 BARE = KeyRecord("key_2", "bare", "b" * 64)
@@ -94,21 +94,21 @@ def test_killed_process(file: pathlib.Path) -> None:
     assert ["key_1"] == another_process(file)
 
 
-BUDGET = Gate("token_budget", "key:a:total", 100, 10)
+BUDGET = ask("token_budget", "key:a:total", 100, 10)
 
 
 async def left(file: pathlib.Path) -> int:
     """Of the budget, for another process."""
     async with opened(file) as store:
-        [found] = await store.reserve("probe", [Gate("token_budget", "key:a:total", 100, 101)], 10)
+        [found] = await reserve(store, "probe", [ask("token_budget", "key:a:total", 100, 101)], 10)
         return found.remaining
 
 
 async def test_cancelled_saving(file: pathlib.Path) -> None:
     """A saving goes on though whoever asked for it is cancelled, and closing waits for it."""
     async with opened(file) as store:
-        await store.reserve("r", [BUDGET], 10)
-        await store.settle("r", [BUDGET], [30])
+        await reserve(store, "r", [BUDGET], 10)
+        await settle(store, "r", [BUDGET], [30])
         saving = asyncio.create_task(store.save())
         await asyncio.sleep(0)
         saving.cancel()
@@ -120,12 +120,12 @@ async def test_cancelled_saving(file: pathlib.Path) -> None:
 async def test_failed_saving(file: pathlib.Path) -> None:
     """What could not be saved is saved the next time, whatever the fault was."""
     async with opened(file) as store:
-        too_large = Gate("token_budget", "key:b:total", 100, 10)
-        await store.reserve("r", [BUDGET, too_large], 10)
-        await store.settle("r", [BUDGET, too_large], [30, 2**63])
+        too_large = ask("token_budget", "key:b:total", 100, 10)
+        await reserve(store, "r", [BUDGET, too_large], 10)
+        await settle(store, "r", [BUDGET, too_large], [30, 2**63])
         with pytest.raises(OverflowError):
             await store.save()
-        store._limits._leases[too_large.id].unsaved = 0
+        store._limits._budget(too_large.gate.id, None).unsaved = 0
         await store.save()
 
     assert 70 == await left(file)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.gates import Gate, Kind
+from gateway.gates import Kind
 from gateway.store.memory import MemoryLimits
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
+from tests.fakes.asking import Ask, ask, reserve, settle
 from tests.fakes.clock import FakeTime
 from tests.fakes.redis_server import RedisServer
 
@@ -42,7 +43,7 @@ def both(running_redis: RedisServer) -> Iterator[Both]:
 
 @dataclass(frozen=True)
 class Reserve:
-    gates: list[Gate]
+    gates: list[Ask]
     lease: float
 
 
@@ -58,15 +59,15 @@ class Pass:
     seconds: float
 
 
-def gates() -> st.SearchStrategy[list[Gate]]:
-    def gate(kind: Kind, subject: str, limit: int, amount: int, shadow: bool) -> Gate:
+def gates() -> st.SearchStrategy[list[Ask]]:
+    def gate(kind: Kind, subject: str, limit: int, amount: int, shadow: bool) -> Ask:
         ends = NOW + 3600 if kind.endswith("budget") and subject == "a" else None
-        return Gate(kind, subject, limit, 1 if kind == "concurrent" else amount, shadow, ends)
+        return ask(kind, subject, limit, 1 if kind == "concurrent" else amount, shadow=shadow, ends=ends)
 
     kinds = st.sampled_from(["requests", "tokens", "concurrent", "usd_budget", "token_budget"])
     # Two limits: an operator may change one while it is in use.
     one = st.builds(gate, kinds, st.sampled_from("ab"), st.sampled_from([3, 7]), st.integers(0, 9), st.booleans())
-    return st.lists(one, min_size=1, max_size=4, unique_by=lambda gate: gate.id)
+    return st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.gate.id)
 
 
 STEPS = st.one_of(
@@ -84,7 +85,7 @@ def test_alike(both: Both, steps: list[Reserve | Settle | Pass]) -> None:
     memory, example = MemoryLimits(both.time.clock), next(both.numbers)
 
     async def run() -> None:
-        open_: list[tuple[str, list[Gate]]] = []
+        open_: list[tuple[str, list[Ask]]] = []
         for number, step in enumerate(steps):
             if isinstance(step, Pass):
                 both.time.now += step.seconds
@@ -93,10 +94,13 @@ def test_alike(both: Both, steps: list[Reserve | Settle | Pass]) -> None:
                 if not step.again:
                     open_.remove((name, taken))
                 for home in (memory, both.redis):
-                    await home.settle(name, taken, step.spent[: len(taken)])
+                    await settle(home, name, taken, step.spent[: len(taken)])
             elif isinstance(step, Reserve):
-                asked = [replace(gate, subject=f"{example}:{gate.subject}") for gate in step.gates]
-                expected, found = [await home.reserve(str(number), asked, step.lease) for home in (memory, both.redis)]
+                asked = [
+                    each._replace(gate=replace(each.gate, subject=f"{example}:{each.gate.subject}"))
+                    for each in step.gates
+                ]
+                expected, found = [await reserve(home, str(number), asked, step.lease) for home in (memory, both.redis)]
                 open_.append((str(number), [g for g, s in zip(asked, expected, strict=True) if s.wait is None]))
                 assert expected == found
 

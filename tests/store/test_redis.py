@@ -14,18 +14,18 @@ import trustme
 
 from gateway.auth import KeyRecord
 from gateway.errors import StateUnavailable
-from gateway.gates import Gate
 from gateway.store import StoreError, Usage, UsageKey, UsageQuery
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_cluster import CONNECTIONS, RedisServers
 from gateway.store.redis_link import RedisLink
+from tests.fakes.asking import Ask, ask, reserve, settle
 from tests.fakes.clock import FakeTime
 from tests.fakes.redis_server import SECONDS, RedisServer, Sentinel, TLSRedisServer, eventually, free_port
 
-REQUESTS = Gate("requests", "key:a", 1000, 1)
-CONCURRENT = Gate("concurrent", "key:a", 1000, 1)
-BUDGET = Gate("token_budget", "key:a:total", 1000, 1)
+REQUESTS = ask("requests", "key:a", 1000, 1)
+CONCURRENT = ask("concurrent", "key:a", 1000, 1)
+BUDGET = ask("token_budget", "key:a:total", 1000, 1)
 NOW = 1_790_000_000.123456
 SECRET = "pass word:%41/@é"
 
@@ -58,9 +58,9 @@ async def why(action: Awaitable[object]) -> str:
     return str(caught.value.__cause__)
 
 
-def limit(gate: Gate) -> str:
+def limit(asked: Ask) -> str:
     """Its name in Redis."""
-    return f"{{gateway:limits}}:{gate.id}"
+    return f"{{gateway:limits}}:{asked.gate.id}"
 
 
 # ── away ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -70,12 +70,12 @@ async def find(store: RedisStore) -> None:
     await store.find_key("a")
 
 
-async def reserve(store: RedisStore) -> None:
-    await store.reserve("r", [REQUESTS], 10)
+async def take_one(store: RedisStore) -> None:
+    await reserve(store, "r", [REQUESTS], 10)
 
 
-async def settle(store: RedisStore) -> None:
-    await store.settle("r", [REQUESTS], [0])
+async def end_one(store: RedisStore) -> None:
+    await settle(store, "r", [REQUESTS], [0])
 
 
 async def revoke(store: RedisStore) -> None:
@@ -94,7 +94,7 @@ async def ping(store: RedisStore) -> None:
     await store.ping()
 
 
-EVERYTHING = [find, reserve, settle, revoke, add_usage, usage, ping]
+EVERYTHING = [find, take_one, end_one, revoke, add_usage, usage, ping]
 
 
 @pytest.mark.parametrize("action", EVERYTHING)
@@ -165,14 +165,14 @@ async def test_restarted(tmp_path: pathlib.Path) -> None:
     time = FakeTime()
     with RedisServer(tmp_path) as server:
         async with opened(server.url, time=time) as store:
-            await store.reserve("r", [REQUESTS, CONCURRENT], 10)
+            await reserve(store, "r", [REQUESTS, CONCURRENT], 10)
             server.kill()
             await why(store.find_key("a"))
             server.start()
             await why(store.find_key("a"))
             time.now += 1
-            await store.settle("r", [REQUESTS, CONCURRENT], [1, 0])
-            [found, _] = await store.reserve("s", [REQUESTS, CONCURRENT], 10)
+            await settle(store, "r", [REQUESTS, CONCURRENT], [1, 0])
+            [found, _] = await reserve(store, "s", [REQUESTS, CONCURRENT], 10)
 
     assert 999 == found.remaining
 
@@ -192,8 +192,8 @@ async def test_stale_connections_of_a_cluster(redis_cluster: Sequence[RedisServe
 async def test_first_commands_of_a_cluster(redis_cluster: Sequence[RedisServer]) -> None:
     """The first commands of a process, many at once, find their nodes."""
     async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[1].port}") as store:
-        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(200)))
-        [found] = await store.reserve("r", [CONCURRENT], 60)
+        await asyncio.gather(*(reserve(store, str(number), [CONCURRENT], 60) for number in range(200)))
+        [found] = await reserve(store, "r", [CONCURRENT], 60)
 
     assert 799 == found.remaining
 
@@ -211,14 +211,14 @@ async def unharmed_by_closing(store: RedisStore, servers: Sequence[RedisServer])
 async def test_sent_once(redis_server: RedisServer) -> None:
     """What reserves is sent once, even where no answer came: it may have been done, and here it was."""
     async with opened(redis_server.url) as other:
-        await other.reserve("r", [CONCURRENT], 60)
+        await reserve(other, "r", [CONCURRENT], 60)
         redis_server.do("CONFIG", "RESETSTAT")
         async with opened(redis_server.url, timeout=0.05) as store:
             await store.ping()
             with redis_server.paused():
-                await why(store.reserve("s", [CONCURRENT], 60))
+                await why(reserve(store, "s", [CONCURRENT], 60))
             eventually(lambda: "cmdstat_evalsha" in redis_server.do("INFO", "commandstats"))
-        [found] = await other.reserve("t", [CONCURRENT], 60)
+        [found] = await reserve(other, "t", [CONCURRENT], 60)
 
     assert (997, 2) == (found.remaining, redis_server.do("INFO", "commandstats")["cmdstat_evalsha"]["calls"])
 
@@ -285,9 +285,9 @@ async def test_waiting_behind_a_failure() -> None:
 async def test_many_at_once(redis_server: RedisServer) -> None:
     """Many requests at once share one connection."""
     async with opened(redis_server.url) as store:
-        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(500)))
+        await asyncio.gather(*(reserve(store, str(number), [CONCURRENT], 60) for number in range(500)))
         eventually(lambda: str(redis_server.do("CLIENT", "LIST")).count("cmd=eval") == 1)  # others may be closing
-        [found] = await store.reserve("r", [CONCURRENT], 60)
+        [found] = await reserve(store, "r", [CONCURRENT], 60)
 
     assert 499 == found.remaining
 
@@ -376,8 +376,8 @@ async def test_refused_command(redis_server: RedisServer, caplog: pytest.LogCapt
     """A refusal of one command is that command's failure, and logged; everything else goes on."""
     redis_server.do("SET", "{gateway:limits}:concurrent:key:a", "1")
     async with opened(redis_server.url) as store:
-        await why(store.reserve("r", [CONCURRENT], 10))
-        [found] = await store.reserve("s", [REQUESTS], 10)
+        await why(reserve(store, "r", [CONCURRENT], 10))
+        [found] = await reserve(store, "s", [REQUESTS], 10)
 
     assert (999, ["the state refuses a command"]) == (found.remaining, [line.message for line in caplog.records])
 
@@ -388,9 +388,9 @@ async def test_refused_commands(redis_server: RedisServer, caplog: pytest.LogCap
     time = FakeTime()
     async with opened(redis_server.url, time=time) as store:
         for _ in range(5):
-            await why(store.reserve("r", [CONCURRENT], 10))
+            await why(reserve(store, "r", [CONCURRENT], 10))
         time.now += 60
-        await why(store.reserve("r", [CONCURRENT], 10))
+        await why(reserve(store, "r", [CONCURRENT], 10))
 
     assert [1, 5] == [line.__dict__["fields"]["commands"] for line in caplog.records]
 
@@ -422,14 +422,14 @@ async def test_cluster_down(redis_cluster: Sequence[RedisServer]) -> None:
     slot = redis_cluster[0].do("CLUSTER", "KEYSLOT", "{gateway:limits}")
     owner = redis_cluster[slot // (16384 // 3 + 1)]
     async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[0].port}", time=time) as store:
-        await reserve(store)
+        await take_one(store)
         owner.do("CLUSTER", "DELSLOTS", slot)
         try:
-            told = await why(reserve(store))
+            told = await why(take_one(store))
         finally:
             owner.do("CLUSTER", "ADDSLOTS", slot)
         time.now += 1
-        await eventually_works(store, reserve, time)
+        await eventually_works(store, take_one, time)
 
     assert told.endswith("the cluster is down.")
 
@@ -448,13 +448,13 @@ async def test_flushed(redis_server: RedisServer, flush: str) -> None:
     """A Redis that forgets in flight is survived: scripts are sent again, limits begin anew, nobody sees an error."""
     async with opened(redis_server.url) as store:
         for number in range(3):
-            await store.reserve(str(number), [BUDGET, CONCURRENT], 60)
+            await reserve(store, str(number), [BUDGET, CONCURRENT], 60)
             redis_server.do(*flush.split())
-            await store.settle(str(number), [BUDGET, CONCURRENT], [2, 0])
+            await settle(store, str(number), [BUDGET, CONCURRENT], [2, 0])
             redis_server.do(*flush.split())
             for action in EVERYTHING:
                 await action(store)
-        [spent, held] = await store.reserve("s", [BUDGET, CONCURRENT], 60)
+        [spent, held] = await reserve(store, "s", [BUDGET, CONCURRENT], 60)
 
     assert (993 if flush == "SCRIPT FLUSH" else 999, 999) == (spent.remaining, held.remaining)
 
@@ -462,32 +462,32 @@ async def test_flushed(redis_server: RedisServer, flush: str) -> None:
 async def test_nothing_stays(redis_server: RedisServer) -> None:
     """Names of limits are gone by themselves when they hold nothing worth keeping; what is spent in all stays."""
     now = real_time.time()
-    of_a_month = Gate("usd_budget", "key:a:2026-01", 100, 1, ends=now + 3600)
-    in_all = Gate("usd_budget", "key:a:total", 100, 1)
+    of_a_month = ask("usd_budget", "key:a:2026-01", 100, 1, ends=now + 3600)
+    in_all = ask("usd_budget", "key:a:total", 100, 1)
     async with opened(redis_server.url) as store:
-        await store.reserve("r", [REQUESTS, CONCURRENT, of_a_month, in_all], 30)
+        await reserve(store, "r", [REQUESTS, CONCURRENT, of_a_month, in_all], 30)
     left = {name: redis_server.do("TTL", name) for name in redis_server.do("KEYS", "{gateway:limits}*")}
     expected = {REQUESTS: 240, CONCURRENT: 30 + 60, of_a_month: 86_400 + 3600, in_all: -1}
 
-    assert {limit(gate) for gate in expected} == set(left)
+    assert {limit(asked) for asked in expected} == set(left)
     assert [] == [
-        (gate.id, left[limit(gate)]) for gate, ttl in expected.items() if not ttl - 5 <= left[limit(gate)] <= ttl
+        (asked, left[limit(asked)]) for asked, ttl in expected.items() if not ttl - 5 <= left[limit(asked)] <= ttl
     ]
 
 
 @pytest.mark.parametrize(
-    ("gate", "lasts", "begins"), [(REQUESTS, 240, 120), (CONCURRENT, 90, 60)], ids=["bucket", "lease"]
+    ("asked", "lasts", "begins"), [(REQUESTS, 240, 120), (CONCURRENT, 90, 60)], ids=["bucket", "lease"]
 )
-async def test_used_for_long(redis_server: RedisServer, gate: Gate, lasts: int, begins: int) -> None:
+async def test_used_for_long(redis_server: RedisServer, asked: Ask, lasts: int, begins: int) -> None:
     """What is in use is kept on in good time, and not at every use."""
     time = FakeTime(NOW)
     store = RedisStore(RedisLink(Address.of(redis_server.url, None), timeout=5), time.clock)
     left = []
     for number, seconds in enumerate((0, begins - 1, 2)):
         time.now += seconds
-        await store.reserve(str(number), [gate], 30)
-        left.append(redis_server.do("TTL", limit(gate)))
-        redis_server.do("PEXPIRE", limit(gate), 77_000)
+        await reserve(store, str(number), [asked], 30)
+        left.append(redis_server.do("TTL", limit(asked)))
+        redis_server.do("PEXPIRE", limit(asked), 77_000)
     await store.close()
 
     assert [True] * 3 == [at_most - 5 <= ttl <= at_most for at_most, ttl in zip((lasts, 77, lasts), left, strict=True)]
@@ -495,13 +495,13 @@ async def test_used_for_long(redis_server: RedisServer, gate: Gate, lasts: int, 
 
 async def test_redis_has_the_time(redis_server: RedisServer) -> None:
     """Time is Redis's own, which replicas share whatever their clocks say: there a lease ends by itself."""
-    gate = Gate("concurrent", "key:a", 1, 1)
+    gate = ask("concurrent", "key:a", 1, 1)
     async with opened(redis_server.url) as store, asyncio.timeout(SECONDS):
-        await store.reserve("r", [gate], 0.05)
-        waits = [(await store.reserve("s", [gate], 10))[0].wait]
+        await reserve(store, "r", [gate], 0.05)
+        waits = [(await reserve(store, "s", [gate], 10))[0].wait]
         while waits[-1] is not None:
             await asyncio.sleep(0.005)
-            waits.append((await store.reserve("s", [gate], 10))[0].wait)
+            waits.append((await reserve(store, "s", [gate], 10))[0].wait)
 
     assert {1.0} == set(waits[:-1])
 
@@ -511,7 +511,7 @@ async def test_half_characters(redis_server: RedisServer) -> None:
     async with opened(redis_server.url) as store:
         record = KeyRecord("id \ud800", "\ud800", "hash \ud800", ("\ud800",))
         await store.add_key(record)
-        await store.reserve("\ud800", [Gate("requests", "\ud800", 9, 1)], 1)
+        await reserve(store, "\ud800", [ask("requests", "\ud800", 9, 1)], 1)
 
         assert [record] == list(await store.list_keys())
 
@@ -552,8 +552,8 @@ def tls_server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) 
 async def test_tls(tls_server: TLSRedisServer) -> None:
     """Over TLS, with a private authority, everything works, and each further connection is quickly made."""
     async with opened(tls_server.url, ca=tls_server.folder / "ca.pem") as store:
-        await asyncio.gather(*(store.reserve(str(number), [CONCURRENT], 60) for number in range(100)))
-        [found] = await store.reserve("r", [CONCURRENT], 60)
+        await asyncio.gather(*(reserve(store, str(number), [CONCURRENT], 60) for number in range(100)))
+        [found] = await reserve(store, "r", [CONCURRENT], 60)
 
     assert 899 == found.remaining
 
@@ -599,10 +599,10 @@ def test_unusable_authority(tmp_path: pathlib.Path) -> None:
 async def test_failover(tmp_path: pathlib.Path, redis_server: RedisServer, password: str | None) -> None:
     """When the master dies, its replica is found through the sentinels, one of whom is silent; budgets are whole."""
     time = FakeTime()
-    budget = Gate("usd_budget", "key:a:total", 1000, 100)
+    budget = ask("usd_budget", "key:a:total", 1000, 100)
 
     async def reserve_after_the_first(store: RedisStore) -> None:
-        [found] = await store.reserve("t", [budget], 10)
+        [found] = await reserve(store, "t", [budget], 10)
         assert 800 == found.remaining
 
     with RedisServer(tmp_path / "one", "--repl-diskless-sync-delay", "0", password=password) as master:
@@ -613,9 +613,9 @@ async def test_failover(tmp_path: pathlib.Path, redis_server: RedisServer, passw
                 eventually(lambda: sentinel.do("SENTINEL", "REPLICAS", "main") != [])
                 url = f"redis+sentinel://127.0.0.1:{redis_server.port},127.0.0.1:{sentinel.port}/main/0"
                 async with opened(url, password, time=time, timeout=1.0) as store:
-                    await store.reserve("r", [budget], 10)
-                    await store.settle("r", [budget], [100])
+                    await reserve(store, "r", [budget], 10)
+                    await settle(store, "r", [budget], [100])
                     assert 1 == master.do("WAIT", 1, 5000)
                     master.kill()
-                    await why(store.reserve("s", [budget], 10))
+                    await why(reserve(store, "s", [budget], 10))
                     await eventually_works(store, reserve_after_the_first, time)

@@ -7,29 +7,29 @@ import signal
 import subprocess
 import sys
 
-from gateway.gates import Gate
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
+from tests.fakes.asking import ask, reserve
 from tests.fakes.redis_server import SECONDS, RedisServer
 
 CALLERS = 200
 ADMITTED = """
 import asyncio, sys
-from gateway.gates import Gate
+from tests.fakes.asking import Ask, ask, reserve, settle
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
 
 async def main(url, name, callers):
     store = RedisStore(RedisLink(Address.of(url, None), timeout=20), clock=lambda: 1_790_000_000.0)
-    gates = [Gate("requests", "a", 50, 1), Gate("concurrent", "a", 90, 1), Gate("usd_budget", "a:total", 10**6, 7)]
+    gates = [ask("requests", "a", 50, 1), ask("concurrent", "a", 90, 1), ask("usd_budget", "a:total", 10**6, 7)]
     await store.ping()
     print("ready", flush=True)
     sys.stdin.readline()
-    found = await asyncio.gather(*(store.reserve(f"{name}-{n}", gates, 60) for n in range(int(callers))))
+    found = await asyncio.gather(*(reserve(store, f"{name}-{n}", gates, 60) for n in range(int(callers))))
     admitted = [n for n, standings in enumerate(found) if all(s.wait is None for s in standings)]
-    await asyncio.gather(*(store.settle(f"{name}-{n}", gates, [1, 0, 7]) for n in admitted))
+    await asyncio.gather(*(settle(store, f"{name}-{n}", gates, [1, 0, 7]) for n in admitted))
     print(len(admitted))
     await store.close()
 
@@ -37,21 +37,21 @@ asyncio.run(main(*sys.argv[1:]))
 """
 DYING = """
 import asyncio, sys
-from gateway.gates import Gate
+from tests.fakes.asking import Ask, ask, reserve, settle
 from gateway.store.redis import RedisStore
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
 
 async def main(url):
     store = RedisStore(RedisLink(Address.of(url, None), timeout=20))
-    budget = Gate("usd_budget", "key:a:total", 1000, 10)
+    budget = ask("usd_budget", "key:a:total", 1000, 10)
     for n in range(1000):
-        await store.reserve(f"r{n}", [budget, Gate("concurrent", "key:a", 100, 1)], 0.2)
+        await reserve(store, f"r{n}", [budget, ask("concurrent", "key:a", 100, 1)], 0.2)
         if n >= 20:
             print(n, flush=True)
             await asyncio.sleep(3600)
         else:
-            await store.settle(f"r{n}", [budget, Gate("concurrent", "key:a", 100, 1)], [3, 0])
+            await settle(store, f"r{n}", [budget, ask("concurrent", "key:a", 100, 1)], [3, 0])
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -87,12 +87,12 @@ async def test_killed(redis_server: RedisServer) -> None:
     assert "20\n" == process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    gates = [Gate("usd_budget", "key:a:total", 1000, 1), Gate("concurrent", "key:a", 100, 101)]
+    gates = [ask("usd_budget", "key:a:total", 1000, 1), ask("concurrent", "key:a", 100, 101)]
     store = RedisStore(RedisLink(Address.of(redis_server.url, None), timeout=20))
     left: list[int] = []
     async with asyncio.timeout(SECONDS):
         while left != [1000 - 20 * 3 - 10, 100]:
-            left = [standing.remaining for standing in await store.reserve("probe", gates, 10)]
+            left = [standing.remaining for standing in await reserve(store, "probe", gates, 10)]
     await store.close()
 
     assert "70" == redis_server.do("HGET", "{gateway:limits}:usd_budget:key:a:total", "spent")
