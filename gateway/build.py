@@ -199,11 +199,11 @@ def store(config: Config) -> Store:
 
 
 def cache(config: Config, values: ValueStore, metrics: Metrics, spaces: Spaces) -> Cache | None:
-    """Its Redis is that of the state, over connections of its own: what is slow here must not hold up limits."""
+    """Its Redis is that of the state, over links of its own: what is slow here must not hold up limits."""
     kept = config.cache
     if kept is None:
         return None
-    shared = RedisCache(_link(config.state), kept.ttl) if kept.redis else None
+    shared = RedisCache(_link(config.state), _link(config.state), kept.ttl) if kept.redis else None
     return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics, spaces.generation)
 
 

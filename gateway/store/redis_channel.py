@@ -69,17 +69,18 @@ class RedisChannel(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)  # which those of uvloop are in all but name
         self.usable = True
 
-    def ask(self, command: bytes) -> asyncio.Future[Any]:
+    def ask(self, commands: bytes, together: int = 0) -> asyncio.Future[Any]:
+        """The answer to one command, or the list of the answers to so many that go together."""
         future = self._loop.create_future()
-        self._waiting.append(future)
-        self._send(command)
-        return future
-
-    def ask_all(self, commands: bytes, count: int) -> asyncio.Future[Any]:
-        """The list of all answers to so many commands, one at least."""
-        future = self._loop.create_future()
-        self._waiting.extend(repeat(_Together(future, count), count))
-        self._send(commands)
+        if together:
+            self._waiting.extend(repeat(_Together(future, together), together))
+        else:
+            self._waiting.append(future)
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+            if self._next_look is None:
+                self._next_look = self._loop.call_later(self._part, self._look)
+        self._unsent.append(commands)
         return future
 
     def abort(self) -> None:
@@ -90,13 +91,6 @@ class RedisChannel(asyncio.BufferedProtocol):
     async def close(self) -> None:
         self.abort()
         await self.lost.wait()
-
-    def _send(self, command: bytes) -> None:
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-            if self._next_look is None:
-                self._next_look = self._loop.call_later(self._part, self._look)
-        self._unsent.append(command)
 
     def _flush(self) -> None:
         pieces, self._unsent = self._unsent, []

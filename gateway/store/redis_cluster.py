@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from redis import exceptions
@@ -14,6 +14,7 @@ from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from gateway.errors import StateUnavailable
 from gateway.store.patience import within
 from gateway.store.redis_dialing import Dial, Words
 from gateway.store.redis_faults import LoginRefused, Lost, NoNode, Refused, TooMany
@@ -53,22 +54,24 @@ class RedisServers:
         self._turn = asyncio.Semaphore(CONNECTIONS)
         self._cluster = _cluster(hosts, dial)
 
-    async def ask(self, words: Words) -> Any:
-        answer = await self._once(lambda: self._cluster.execute_command(*words))
-        if isinstance(answer, dict):  # redis-py's, of names and values by turns
+    def ask(self, words: Words) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_task(self._in_turn(lambda: self._ask(words)))
+
+    def ask_all(self, each: Sequence[Words]) -> asyncio.Future[Any]:
+        """The list of all answers, or an exception instead of it; all nodes concerned are asked at once."""
+        return asyncio.get_running_loop().create_task(self._in_turn(lambda: self._ask_all(each)))
+
+    async def _ask(self, words: Words) -> Any:
+        answer = await self._cluster.execute_command(*words)
+        if isinstance(answer, dict):  # which redis-py makes of names and values by turns
             return [word for pair in answer.items() for word in pair]
         return answer
 
-    async def ask_all(self, each: Iterable[Words]) -> Any:
-        """The list of all answers, or an exception instead of it; all nodes concerned are asked at once."""
-
-        async def run() -> list[Any]:
-            pipeline = self._cluster.pipeline(transaction=False)
-            for words in each:
-                pipeline.execute_command(*words)
-            return await pipeline.execute()
-
-        return await self._once(run)
+    async def _ask_all(self, each: Sequence[Words]) -> list[Any]:
+        pipeline = self._cluster.pipeline(transaction=False)
+        for words in each:
+            pipeline.execute_command(*words)
+        return await pipeline.execute()
 
     def leave(self) -> None:
         """Its nodes tell by themselves where to go."""
@@ -79,8 +82,8 @@ class RedisServers:
             await self._cluster.nodes_manager.aclose("startup_nodes")
             await self._cluster.aclose()
 
-    async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
-        waits = self._turn.locked()
+    async def _in_turn(self, run: Callable[[], Awaitable[Any]]) -> Any:
+        waits = self._turn.locked()  # or it has its turn at once, without a timer
         try:
             async with within(TURN_TIMES * self._seconds) if waits else contextlib.nullcontext():
                 await self._turn.acquire()
@@ -91,6 +94,8 @@ class RedisServers:
                 self._require()  # those that waited behind one that failed go no further
             async with within(self._seconds):
                 return await run()
+        except StateUnavailable as error:
+            return error
         except _FAILURES as error:
             return _failure(error)
         finally:

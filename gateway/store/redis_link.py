@@ -10,10 +10,11 @@ import asyncio
 import hashlib
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
+from gateway.errors import StateUnavailable
 from gateway.logs import GATEWAY
 from gateway.store import StoreError, unavailable
 from gateway.store.outage import Outage, Refusals
@@ -30,9 +31,9 @@ TIMEOUT_SECONDS: Final = 0.5
 class _Way(Protocol):
     """Every outcome is a value: an answer, or an exception."""
 
-    async def ask(self, words: Words) -> Any: ...
+    def ask(self, words: Words) -> asyncio.Future[Any]: ...
 
-    async def ask_all(self, each: Iterable[Words]) -> Any: ...
+    def ask_all(self, each: Sequence[Words]) -> asyncio.Future[Any]: ...
 
     def leave(self) -> None: ...
 
@@ -80,14 +81,26 @@ class RedisLink:
     async def command(self, *words: str | bytes | float) -> Any:
         return await self._once(words)
 
-    async def commands(self, each: Iterable[Words]) -> list[Any]:
+    def begin(self, *words: str | bytes | float) -> asyncio.Future[Any]:
+        """For whoever may not wait until the end; the outcome is a value, for every failure an exception."""
+        try:
+            began = self._begin()
+        except StateUnavailable as error:
+            future = asyncio.get_running_loop().create_future()
+            future.set_result(error)
+            return future
+        future = self._way.ask(words)
+        future.add_done_callback(lambda done: self._judge(done.result(), began))
+        return future
+
+    async def commands(self, each: Sequence[Words]) -> list[Any]:
         """Sent together, one after the other and not as one step; in a Cluster to all nodes concerned at once."""
         began = self._begin()
         outcome = await self._way.ask_all(each)
         answers: list[Any] = outcome if isinstance(outcome, list) else [outcome]
         for answer in answers:
             if isinstance(answer, Exception):
-                self._fail(answer, began)
+                raise self._failed(answer, began)
         self._answered()
         return answers
 
@@ -106,7 +119,7 @@ class RedisLink:
         began = self._begin()
         answer = await self._way.ask(words)
         if isinstance(answer, Exception) and not (isinstance(answer, Refused) and answer.code == unless):
-            self._fail(answer, began)
+            raise self._failed(answer, began)
         self._answered()
         return answer
 
@@ -117,13 +130,22 @@ class RedisLink:
     def _require(self) -> None:
         """Raises StateUnavailable where nobody may be asked."""
         if self._closed or not self._outage.may_try():
-            raise unavailable() from self._why(self._reason)
+            raise self._unavailable(self._reason)
 
     def _answered(self) -> None:
         self._late_since = None
         self._outage.end()
 
-    def _fail(self, failure: Exception, began: float) -> NoReturn:
+    def _judge(self, outcome: Any, began: float) -> None:
+        if isinstance(outcome, Exception):
+            self._failed(outcome, began)
+        else:
+            self._answered()
+
+    def _failed(self, failure: Exception, began: float) -> StateUnavailable:
+        """What is to be raised."""
+        if isinstance(failure, StateUnavailable):
+            return failure
         why = reason(failure)
         if isinstance(failure, Refused) and not failure.is_loss:
             self._answered()
@@ -137,7 +159,7 @@ class RedisLink:
             self._outage.begin()
         if isinstance(failure, Refused) and failure.code == "READONLY":
             self._way.leave()  # its name may lead to another server by now
-        raise unavailable() from self._why(why)
+        return self._unavailable(why)
 
     def _late_again(self, began: float) -> bool:
         """Whether a command that had no answer in time began after another had none: one stall is no outage."""
@@ -145,8 +167,10 @@ class RedisLink:
             self._late_since = asyncio.get_running_loop().time()
         return began >= self._late_since
 
-    def _why(self, reason: str) -> StoreError:
-        return StoreError(f"The state at {self.name} cannot be reached: {reason}.")
+    def _unavailable(self, reason: str) -> StateUnavailable:
+        error = unavailable()
+        error.__cause__ = StoreError(f"The state at {self.name} cannot be reached: {reason}.")
+        return error
 
 
 def _way(address: Address, ca_file: str | None, seconds: float, require: Callable[[], None]) -> _Way:

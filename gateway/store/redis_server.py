@@ -6,7 +6,7 @@ All commands share it: a Redis does one after the other anyway, and a system cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from gateway.store.patience import within
@@ -28,27 +28,22 @@ class RedisServer:
         """Others may still wait for answers there."""
         self._opening: asyncio.Task[RedisChannel | Exception] | None = None
 
-    async def ask(self, words: Words) -> Any:
-        channel = self._channel
-        if channel is None or not channel.usable:
-            opened = await self._opened()
-            if isinstance(opened, Exception):
-                return opened
-            channel = opened
-        return await channel.ask(pack(words))
+    def ask(self, words: Words) -> asyncio.Future[Any]:
+        return self._send(pack(words))
 
-    async def ask_all(self, each: Iterable[Words]) -> Any:
+    def ask_all(self, each: Sequence[Words]) -> asyncio.Future[Any]:
         """The list of all answers, or an exception instead of it."""
-        packed = list(map(pack, each))
-        if not packed:
-            return []
+        return self._send(b"".join(map(pack, each)), len(each))
+
+    def _send(self, commands: bytes, together: int = 0) -> asyncio.Future[Any]:
         channel = self._channel
-        if channel is None or not channel.usable:
-            opened = await self._opened()
-            if isinstance(opened, Exception):
-                return opened
-            channel = opened
-        return await channel.ask_all(b"".join(packed), len(packed))
+        if channel is not None and channel.usable:
+            return channel.ask(commands, together)
+        return asyncio.get_running_loop().create_task(self._open_and_send(commands, together))
+
+    async def _open_and_send(self, commands: bytes, together: int) -> Any:
+        opened = await self._opened()
+        return opened if isinstance(opened, Exception) else await opened.ask(commands, together)
 
     def leave(self) -> None:
         """What follows goes over another connection: it may lead to another server by now."""
