@@ -203,7 +203,7 @@ def cache(config: Config, values: ValueStore, metrics: Metrics, spaces: Spaces) 
     kept = config.cache
     if kept is None:
         return None
-    shared = RedisCache(_link(config.state), _link(config.state), kept.ttl) if kept.redis else None
+    shared = RedisCache(lambda: _link(config.state), kept.ttl) if kept.redis else None
     return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics, spaces.generation)
 
 

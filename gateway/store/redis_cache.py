@@ -1,7 +1,7 @@
 """The part of the cache in a Redis, which all replicas share: it may be slow, wrong or gone, and costs no answer.
 
-A look-up is waited for a few milliseconds, and for none while an earlier one is still out; what is found too late, or
-fails, was not found. Names are `{gateway:cache:X}:KEY`, X being one of sixteen, so that a Cluster spreads them.
+A look-up is waited for a few milliseconds, and for none while an earlier one is late; what is found too late, or fails,
+was not found. Names are `{gateway:cache:X}:KEY`, X being one of sixteen, so that a Cluster spreads them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from gateway.store.redis_link import RedisLink
 
 WAIT_SECONDS: Final = 0.005
 WAIT_SECONDS_EACH: Final = 0.00005
-"""For each input on top: thousands of vectors take their time even from the best Redis."""
+"""For each input on top: thousands of vectors take their time even from the best Redis. Those that are looked up before
+them come first, over the same connection."""
+MOST_BEHIND_SECONDS: Final = 0.05
+"""For those."""
+FEW: Final = 16
+"""Inputs; look-ups of more have a link of their own, where their answers hold up no smaller one's."""
 LOOK_SECONDS: Final = WAIT_SECONDS / PARTS
 """How often those are looked for that have waited too long."""
 MOST_UNWRITTEN: Final = 64 * 2**20
@@ -31,27 +36,36 @@ _SHARDS: Final = [b"{gateway:cache:%x}:" % shard for shard in range(16)]
 class _LookUp:
     """One that is out: who waits for it, for how many seconds yet, and for how many at most from look to look."""
 
-    __slots__ = ("late", "left", "part", "waiting")
+    __slots__ = ("keys", "late", "left", "line", "part", "waiting")
 
-    def __init__(self, waiting: asyncio.Future[Any], seconds: float) -> None:
+    def __init__(self, line: _Line, keys: int, waiting: asyncio.Future[Any], seconds: float) -> None:
+        self.line = line
+        self.keys = keys
         self.waiting = waiting
         self.left = seconds
         self.part = seconds / PARTS
         self.late = False
 
 
+class _Line:
+    """A link over which entries come in the order in which they were asked for; `keys` are out."""
+
+    __slots__ = ("keys", "link")
+
+    def __init__(self, link: RedisLink) -> None:
+        self.link = link
+        self.keys = 0
+
+
 class RedisCache:
     """`ttl` is in seconds, `wait` the longest that a look-up of so many keys is waited for.
 
-    Reading and writing have a link each: many entries that are written would hold up those that are looked for.
+    Of `link` there are three, to look up few entries and many, and to write: what is large holds up nothing small.
     """
 
-    def __init__(
-        self, reading: RedisLink, writing: RedisLink, ttl: float, wait: Callable[[int], float] | None = None
-    ) -> None:
+    def __init__(self, link: Callable[[], RedisLink], ttl: float, wait: Callable[[int], float] | None = None) -> None:
         self.unwritten = 0
-        self._reading = reading
-        self._writing = writing
+        self._few, self._many, self._writing = _Line(link()), _Line(link()), link()
         self._milliseconds = max(1, int(ttl * 1000))
         self._wait = wait or (lambda keys: WAIT_SECONDS + WAIT_SECONDS_EACH * keys)
         self._late = 0
@@ -67,24 +81,27 @@ class RedisCache:
         """The entries of keys, None for each that is not there; None for all that did not come, or not in time."""
         if self._late:
             return None
-        loop = asyncio.get_running_loop()
-        if self._reading.is_cluster:
-            asked: asyncio.Future[Any] = loop.create_task(self._spread(keys))
+        loop, count = asyncio.get_running_loop(), len(keys)
+        line = self._few if count <= FEW else self._many
+        if line.link.is_cluster:
+            asked: asyncio.Future[Any] = loop.create_task(self._spread(line.link, keys))
         else:
-            asked = self._reading.begin("MGET", *map(_name, keys))
-        one = self._out[asked] = _LookUp(loop.create_future(), self._wait(len(keys)))
+            asked = line.link.begin("MGET", *map(_name, keys))
+        seconds = self._wait(count) + min(MOST_BEHIND_SECONDS, WAIT_SECONDS_EACH * line.keys)
+        one = self._out[asked] = _LookUp(line, count, loop.create_future(), seconds)
+        line.keys += count
         asked.add_done_callback(self._answered)
         if self._next_look is None:
             self._looked_at, self._next_look = loop.time(), loop.call_later(LOOK_SECONDS, self._look)
         found: Sequence[bytes | None] | None = await one.waiting
         return found
 
-    async def _spread(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
+    async def _spread(self, link: RedisLink, keys: Sequence[bytes]) -> list[bytes | None] | None:
         nodes: dict[int, list[int]] = {}
         for place, key in enumerate(keys):
             nodes.setdefault(key[0] % len(_SHARDS), []).append(place)
         try:
-            answers = await self._reading.commands(
+            answers = await link.commands(
                 [("MGET", *(_name(keys[place]) for place in places)) for places in nodes.values()]
             )
         except StateUnavailable:
@@ -97,6 +114,7 @@ class RedisCache:
 
     def _answered(self, asked: asyncio.Future[Any]) -> None:
         one = self._out.pop(asked)
+        one.line.keys -= one.keys
         self._late -= one.late
         if not one.waiting.done():
             outcome = asked.result()
@@ -107,12 +125,19 @@ class RedisCache:
         loop = asyncio.get_running_loop()
         now = loop.time()
         passed, self._looked_at = now - self._looked_at, now
+        late = set[_Line]()
         for one in self._out.values():
             one.left -= min(passed, one.part)
-            if one.left <= 0 and not one.waiting.done():
-                one.late, self._late = True, self._late + 1
-                one.waiting.set_result(None)
+            if one.left <= 0 or one.line in late:
+                late.add(one.line)  # what was asked for after it comes later still
+                self._give_up(one)
         self._next_look = loop.call_later(LOOK_SECONDS, self._look) if self._out else None
+
+    def _give_up(self, one: _LookUp) -> None:
+        if not one.late:
+            one.late, self._late = True, self._late + 1
+        if not one.waiting.done():
+            one.waiting.set_result(None)
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,7 +168,7 @@ class RedisCache:
         """Waits for what is being written."""
         if self._writer is not None:
             await asyncio.wait({self._writer})
-        for link in (self._reading, self._writing):
+        for link in (self._few.link, self._many.link, self._writing):
             await link.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,8 +34,9 @@ def _pack(words: tuple[str | bytes | float, ...]) -> bytes:
     return packed
 
 
+@functools.lru_cache(maxsize=1)
 def trusting(ca_file: str | None) -> ssl.SSLContext:
-    """For TLS; reading the certificate authorities takes 50 ms. Raises StoreError."""
+    """For TLS, the same for all connections: reading the certificate authorities takes 50 ms. Raises StoreError."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError):

@@ -19,8 +19,7 @@ TTL = 1000.0
 
 @asynccontextmanager
 async def cache_at(url: str, wait: float = PATIENT) -> AsyncIterator[RedisCache]:
-    reading, writing = (RedisLink(Address.of(url, None), timeout=PATIENT) for _ in range(2))
-    cache = RedisCache(reading, writing, TTL, lambda keys: wait)
+    cache = RedisCache(lambda: RedisLink(Address.of(url, None), timeout=PATIENT), TTL, lambda keys: wait)
     try:
         yield cache
     finally:
