@@ -83,6 +83,12 @@ class RedisChannel(asyncio.BufferedProtocol):
         self._unsent.append(commands)
         return future
 
+    def retire(self) -> None:
+        """No more commands: it is closed when nobody waits for an answer any more."""
+        self.usable = False
+        if not self._waiting:
+            self.abort()
+
     def abort(self) -> None:
         """At once: neither what is unsent nor a goodbye of TLS is waited for."""
         self.usable = False
@@ -113,6 +119,8 @@ class RedisChannel(asyncio.BufferedProtocol):
                     one.set_result(answer)
         except (hiredis.ProtocolError, IndexError) as error:  # what nobody has asked for
             self._lose(error)
+        if not (self.usable or waiting):
+            self.abort()
 
     def eof_received(self) -> None:
         self._lose(None)

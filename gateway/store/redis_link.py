@@ -27,6 +27,9 @@ from gateway.store.redis_server import RedisServer
 TIMEOUT_SECONDS: Final = 0.5
 """For one command; where a connection has to be made first, for that as well."""
 
+_LEFT: Final = ("READONLY", "MAXCLIENTS")
+"""Refusals after which another connection is made: the name may lead to another server by now, this one hangs up."""
+
 
 class _Way(Protocol):
     """Every outcome is a value: an answer, or an exception."""
@@ -157,8 +160,8 @@ class RedisLink:
         ):
             self._reason = why
             self._outage.begin()
-        if isinstance(failure, Refused) and failure.code == "READONLY":
-            self._way.leave()  # its name may lead to another server by now
+        if isinstance(failure, Refused) and failure.code in _LEFT:
+            self._way.leave()
         return self._unavailable(why)
 
     def _late_again(self, began: float) -> bool:

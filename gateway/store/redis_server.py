@@ -27,6 +27,7 @@ class RedisServer:
         self._former: list[RedisChannel] = []
         """Others may still wait for answers there."""
         self._opening: asyncio.Task[RedisChannel | Exception] | None = None
+        self._closed = False
 
     def ask(self, words: Words) -> asyncio.Future[Any]:
         return self._send(pack(words))
@@ -48,9 +49,10 @@ class RedisServer:
     def leave(self) -> None:
         """What follows goes over another connection: it may lead to another server by now."""
         if self._channel is not None:
-            self._channel.usable = False
+            self._channel.retire()
 
     async def close(self) -> None:
+        self._closed = True
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait({self._opening})
@@ -59,17 +61,21 @@ class RedisServer:
 
     async def _opened(self) -> RedisChannel | Exception:
         """Whoever leaves meanwhile leaves it to the others."""
+        if self._closed:
+            return Lost()
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
-        channel = await asyncio.shield(self._opening)
+        opening = self._opening
+        await asyncio.wait({opening})
+        if opening.cancelled():  # by `close`
+            return Lost()
+        channel = opening.result()
         return channel if isinstance(channel, Exception) or channel.usable else Lost()
 
     async def _open(self) -> RedisChannel | Exception:
         try:
             async with within(self._dial.seconds):
                 channel = await self._dial.open(*await self._find())
-        except asyncio.CancelledError:  # by `close`, which is no reason for those who wait to be cancelled
-            return Lost()
         except _NOT_OPENED as failure:
             return failure
         finally:
