@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
@@ -96,7 +95,9 @@ def test_connection_ends_between(redis_server: RedisServer, runner: asyncio.Runn
 
     async def work(link: RedisLink, name: str) -> None:
         nonlocal failed
-        for number in itertools.takewhile(lambda number: number < 10 or failed < 5, itertools.count()):
+        number = 0
+        while number < 10 or failed < 5:
+            number += 1
             names = [f"{name}-{number}-{each}" for each in range(chance.randrange(1, 3))]
             try:
                 if len(names) > 1:
