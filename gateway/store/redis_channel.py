@@ -142,7 +142,8 @@ class RedisChannel(asyncio.BufferedProtocol):
 
     def _look(self) -> None:
         """Comes back as long as anyone waits; who waits all through `PARTS` parts of the time has waited too long."""
-        overdue = self._marks[0] - self._answered if len(self._marks) == PARTS else 0
+        marks = self._marks
+        overdue = marks[0] - self._answered if len(marks) == PARTS else 0
         if overdue > 0:
             self.usable = False
             for one in islice(self._waiting, overdue):
@@ -150,10 +151,9 @@ class RedisChannel(asyncio.BufferedProtocol):
         if overdue > 0 and overdue == len(self._waiting):
             self.abort()  # nobody waits for anything here any more
         elif self._waiting:
-            self._marks.append(self._answered + len(self._waiting))
+            marks.append(self._answered + len(self._waiting))
             self._next_look = self._loop.call_later(self._part, self._look)
         else:
-            self._marks.clear()
             self._next_look = None
 
 

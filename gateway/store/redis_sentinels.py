@@ -46,10 +46,10 @@ class Sentinels:
             answer = await channel.ask(pack(("SENTINEL", "MASTERS")))
         finally:
             channel.abort()
-        return None if isinstance(answer, Exception) else _master(answer, self._service)
+        return None if isinstance(answer, Exception) else master_in(answer, self._service)
 
 
-def _master(answer: Any, service: bytes) -> tuple[str, int] | None:
+def master_in(answer: Any, service: bytes) -> tuple[str, int] | None:
     try:
         for told in answer:
             state = dict(zip(told[::2], told[1::2], strict=True))

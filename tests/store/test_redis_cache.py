@@ -191,6 +191,23 @@ def test_behind_others(before: int, seconds: float) -> None:
     assert seconds <= took < seconds + 0.002
 
 
+def test_behind_nobody_any_more() -> None:
+    """Who has the answer is not waited for."""
+
+    async def run() -> tuple[object, float]:
+        bench = Bench()
+        for number in range(3):
+            other = asyncio.ensure_future(bench.timed(900))
+            await asyncio.sleep(0)
+            bench.links[1].out[number].set_result([])
+            await other
+        return await bench.timed(100)
+
+    _, took = virtual_time.run(run())
+
+    assert 0.01 <= took < 0.012
+
+
 def test_late_for_all_behind() -> None:
     """When one look-up is late, those behind it are waited for no longer either; those before it are."""
 

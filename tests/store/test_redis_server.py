@@ -216,19 +216,20 @@ async def test_closed_while_it_waits(redis_server: RedisServer) -> None:
 
 
 async def test_read_only_for_long(redis_server: RedisServer) -> None:
-    """A server that takes no writes is left each time, and no connection stays behind."""
+    """A server that takes no writes is left each time, as its name may lead elsewhere; no connection stays behind."""
     time = FakeTime()
     redis_server.do("REPLICAOF", "127.0.0.1", "9")
     try:
-        async with linked(redis_server.url, time=time) as link:
+        async with Relay(redis_server.port) as relay, linked(relay.url, time=time) as link:
             for _ in range(10):
                 told = await why(link.command("SET", "a", "b"))
                 time.now += 1
-            eventually(lambda: clients(redis_server) <= 1)
+            connections = relay.accepted
+            await asyncio.to_thread(eventually, lambda: clients(redis_server) <= 1)
     finally:
         redis_server.do("REPLICAOF", "NO", "ONE")
 
-    assert "it is a replica and takes no writes." == told
+    assert ("it is a replica and takes no writes.", 10) == (told, connections)
 
 
 async def test_no_more_connections(redis_server: RedisServer) -> None:
@@ -256,6 +257,12 @@ async def test_database(redis_server: RedisServer, number: int) -> None:
         await link.command("SET", "a", "b")
     with redis.Redis(port=redis_server.port, db=number) as client:
         assert b"b" == client.get("a")
+
+
+async def test_password_in_vain(redis_server: RedisServer) -> None:
+    """A password where none is wanted is a wrong one."""
+    async with linked(redis_server.url, password="secret") as link:
+        assert "it refuses the user or the password." == await why(link.command("PING"))
 
 
 async def test_no_such_database(redis_server: RedisServer) -> None:
