@@ -28,6 +28,8 @@ def _vectors() -> Vectors:
 
 
 VECTORS: Final = _vectors()
+TOKENS: Final = 11
+"""Of each text that the loads send, as OpenAI counts: an estimate that turns out to be right costs less."""
 
 
 def answer(name: str) -> bytes:
@@ -45,7 +47,7 @@ def answer(name: str) -> bytes:
         "object": "list",
         "data": data,
         "model": "text-embedding-3-small",
-        "usage": {"prompt_tokens": 10 * count, "total_tokens": 10 * count},
+        "usage": {"prompt_tokens": TOKENS * count, "total_tokens": TOKENS * count},
     }
     if form == "p":
         return json.dumps(whole, indent=2).encode()

@@ -34,7 +34,7 @@ from gateway.oidc import TokenVerifier
 LONGEST: Final = 16 * 1024
 """Characters; tokens that list a person's groups have some thousand."""
 LINE_SECONDS: Final = 5.0
-_BEARERS: Final = ("Bearer ", "bearer ")
+_BEARERS: Final = (b"Bearer ", b"bearer ")
 
 
 class Authenticator:
@@ -48,11 +48,11 @@ class Authenticator:
         self._line = asyncio.Lock()
         self._callers: dict[str, tuple[KeyRecord, Caller]] = {}
 
-    def known(self, authorization: str | None) -> Caller | None:
+    def known(self, authorization: bytes | None) -> Caller | None:
         """The caller of a usual header, if its key was found lately; all others have to be looked at closely."""
-        if authorization is None or authorization[:7] not in _BEARERS or not authorization.isascii():
+        if authorization is None or authorization[:7] not in _BEARERS:
             return None
-        record = self._keys.by_hash.at_once(key_hash(authorization[7:]))
+        record = self._keys.by_hash.at_once(hashlib.sha256(authorization[7:]).hexdigest())
         return self._caller_of(record) if record is not None and self._keys.usable(record) else None
 
     async def caller(self, shown: str | None, source: Source) -> Caller:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway import tracing
 from gateway.allowances import Priority
-from gateway.away import away
-from gateway.credentials import Credentials, Nothing
+from gateway.away import away, mine
+from gateway.credentials import Credentials
 from gateway.routing import Load
 from gateway.slots import Slots
 from gateway.upstream import Upstream, Via
@@ -43,8 +44,10 @@ class Remote:
         self._upstream = upstream
         self._via = via
         self._slots = Slots(max_concurrency)
-        self._credentials = credentials or Nothing()
-        self._secrets = (endpoint.api_key or "", *endpoint.headers.values(), *self._credentials.secrets)
+        self._credentials = credentials
+        """None where the provider builds the key into its requests, or needs none."""
+        lent = () if credentials is None else credentials.secrets
+        self._secrets = (endpoint.api_key or "", *endpoint.headers.values(), *lent)
 
     @property
     def load(self) -> Load:
@@ -52,31 +55,50 @@ class Remote:
 
     async def embed(self, call: EmbedCall, deadline: float, lane: Priority = "interactive") -> Embeddings | Fault:
         """The wait for a slot takes its time from the call's. Who waited longer than the call then had, had no slot."""
-        with away():
-            loop = asyncio.get_running_loop()
-            asked = loop.time()
-            began = await self._slots.take(deadline, lane)
-            if isinstance(began, Fault):
-                return began
+        began, request = asyncio.get_running_loop().time(), mine()
+        waited = 0.0
+        if request is not None:
+            request.leave()
+        try:
+            if not self._slots.take_at_once(lane, began):
+                taken = await self._slots.take(deadline, lane)
+                if isinstance(taken, Fault):
+                    return taken
+                began, waited = taken, taken - began
             try:
                 most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
-                request = self._provider.build_request(call, self._endpoint)
-                sent, answer = await self._exchange(request, deadline, most)
-                if isinstance(answer, Response) and answer.status == 401 and self._credentials.refused(sent):
-                    sent, answer = await self._exchange(request, deadline, most)
+                sent = self._provider.build_request(call, self._endpoint)
+                if self._credentials is None:
+                    answer = await self._exchange(sent, deadline, most)
+                else:
+                    sent, answer = await self._authorized(self._credentials, sent, deadline, most)
             finally:
                 self._slots.give_back(began, lane)
+        finally:
+            if request is not None:
+                request.back()
         if isinstance(answer, Fault):
-            late = answer.kind is FaultKind.TIMEOUT and began - asked > deadline - began
+            late = answer.kind is FaultKind.TIMEOUT and waited > deadline - began
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
         return self._parsed(answer, sent)
 
-    async def _exchange(self, request: Request, deadline: float, most: int) -> tuple[Request, Response | Fault]:
-        """The request as it was sent, and what came of it."""
-        authorized = await self._credentials.authorized(request, deadline)
-        if isinstance(authorized, Fault):
-            return request, authorized
-        return authorized, await self._upstream.send(tracing.passed_on(authorized), self._via, deadline, most)
+    def _exchange(self, request: Request, deadline: float, most: int) -> Coroutine[Any, Any, Response | Fault]:
+        return self._upstream.send(tracing.passed_on(request), self._via, deadline, most)
+
+    async def _authorized(
+        self, credentials: Credentials, request: Request, deadline: float, most: int
+    ) -> tuple[Request, Response | Fault]:
+        """The request as it was sent, and what came of it; once more where its token turns out to be stale."""
+        sent = await credentials.authorized(request, deadline)
+        if isinstance(sent, Fault):
+            return request, sent
+        answer = await self._exchange(sent, deadline, most)
+        if isinstance(answer, Response) and answer.status == 401 and credentials.refused(sent):
+            sent = await credentials.authorized(request, deadline)
+            if isinstance(sent, Fault):
+                return request, sent
+            answer = await self._exchange(sent, deadline, most)
+        return sent, answer
 
     def _parsed(self, answer: Response, sent: Request) -> Embeddings | Fault:
         if 200 <= answer.status < 300:

@@ -86,8 +86,7 @@ class Entry:
             seconds = max(0.0, deadline - asyncio.get_running_loop().time())
             cost = self._route.cost(estimate) or 0
             reservation = self._reservation = await self._limiter.reserve(gates, estimate, cost, seconds)
-            self._record.headers = reservation.headers
-            self._record.shadowed = reservation.shadowed
+            self._record.headers, self._record.shadowed = reservation.headers, reservation.shadowed
         # Only now: what is refused uses nothing. Without a count the sizes are the most that it can be.
         self.tokens = estimate if gates.by_tokens else sum(plan.sizes)
 

@@ -114,11 +114,13 @@ class Breaker:
         self._generation += 1
 
     def _count(self, now: float, *, failed: bool) -> None:
-        number = now // BUCKET_SECONDS
-        if not self._buckets or self._buckets[-1][0] != number:
-            self._buckets.append([number, 0, 0])
-        self._buckets[-1][1] += 1
-        self._buckets[-1][2] += failed
+        number, buckets = now // BUCKET_SECONDS, self._buckets
+        if not buckets or buckets[-1][0] != number:
+            buckets.append([number, 0, 0])
+        bucket = buckets[-1]
+        bucket[1] += 1
+        if failed:
+            bucket[2] += 1
 
     def _mostly_failed(self, now: float) -> bool:
         oldest = now // BUCKET_SECONDS - BUCKETS

@@ -10,6 +10,7 @@ from typing import Final
 from gateway import contract, tracing
 from gateway.coalescing import SMALL, Coalescer, Way
 from gateway.delivery import Answer, Job
+from gateway.health import Ticket
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.routing import Target
@@ -75,24 +76,32 @@ class _Call:
 
     async def attempt(self) -> Answer | Fault:
         now, target, health = self._calls.clock(), self._target, self._health
-        refusal = health.refusal_of_call(now, last_resort=not self._others)
-        if refusal is not None:
-            return refusal
-        if not self.sent:
-            health.retries.earn()
-            if self._job.hedge:
-                health.hedges.earn(sum(map(self._job.plan.sizes.__getitem__, self._batch)))
-        self.sent += 1
         # A hung target must not eat the time of those after it.
         deadline = self._deadline
         until = min(deadline, now + (target.timeout or min(TRY_SECONDS, (deadline - now) / (self._others + 1))))
         if target.coalescer is None or len(self._batch) > SMALL or self._spoilt:
-            outcome = await self._try(self._call, until, now)
+            ticket = health.begin(len(self._call.inputs), now, last_resort=not self._others)
+            if isinstance(ticket, Fault):
+                return ticket
+            self._goes()
+            outcome = await self._asked(self._call, ticket, until)
         else:
+            refusal = health.refusal_of_call(now, last_resort=not self._others)
+            if refusal is not None:
+                return refusal
+            self._goes()
             outcome = await self._among_others(target.coalescer, until)
             # Whatever broke the target may have been a neighbour's: it is not asked in company again.
             self._spoilt = isinstance(outcome, Fault) and outcome.kind is FaultKind.BROKEN
         return outcome if isinstance(outcome, Answer) else self._with_hint(outcome)
+
+    def _goes(self) -> None:
+        """The first time it earns what later ones, and copies at other targets, may take."""
+        if not self.sent:
+            self._health.retries.earn()
+            if self._job.hedge:
+                self._health.hedges.earn(sum(map(self._job.plan.sizes.__getitem__, self._batch)))
+        self.sent += 1
 
     def may_retry(self, fault: Fault) -> bool:
         """Not while the target is left alone, but for a pause that the retry waits out."""
@@ -107,36 +116,42 @@ class _Call:
         self._calls.metrics.retried(self._job.alias, self._target.name)
         return True
 
-    async def _try(self, call: EmbedCall, until: float, now: float) -> Answer | Fault:
+    async def _asked(self, call: EmbedCall, ticket: Ticket, until: float) -> Answer | Fault:
         """One upstream call; its target's health, the metrics and the trace are told what came of it."""
-        job, target, health, clock = self._job, self._target, self._health, self._calls.clock
-        items = len(call.inputs)
-        ticket = health.begin(items, now, last_resort=not self._others)
-        if isinstance(ticket, Fault):
-            return ticket
+        job, target, items = self._job, self._target, ticket.items
         outcome: Answer | Fault | None = None
-        with tracing.call(target, job.alias, items, job.dimensions) as trace:
-            try:
-                outcome = _checked(await target.backend.embed(call, until, job.lane), job, target, items)
-            finally:
-                now = clock()
-                if isinstance(outcome, Answer):
-                    health.end(ticket, None, now)
-                else:
-                    hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
-                    cut_off, altered = outcome is None, bool(job.extra)
-                    health.end(ticket, outcome, now, cut_off=cut_off, hurried=hurried, altered=altered)
-                error, tokens = _told(outcome)
-                trace(error, tokens)
-                self._calls.metrics.called(job.alias, target, now - ticket.began, items, error, tokens)
-        return outcome
+        error, tokens = "cancelled", None
+        span = tracing.begin(target, job.alias, items, job.dimensions)
+        try:
+            found = await target.backend.embed(call, until, job.lane)
+            if isinstance(found, Embeddings):
+                vectors, tokens = contract.check(found, items, job.dimensions, job.kept), contract.billed(found)
+                outcome = vectors if isinstance(vectors, Fault) else Answer(vectors, tokens, target.name)
+            else:
+                outcome = found
+            return outcome
+        finally:
+            now = self._calls.clock()
+            if isinstance(outcome, Answer):
+                error = ""
+                self._health.end(ticket, None, now)
+            else:
+                if outcome is not None:
+                    error, tokens = outcome.kind, None
+                hurried = until - ticket.began < min(target.timeout or PATIENCE, PATIENCE) - ROUNDING
+                cut_off, altered = outcome is None, bool(job.extra)
+                self._health.end(ticket, outcome, now, cut_off=cut_off, hurried=hurried, altered=altered)
+            if span is not None:
+                span.end(error, tokens)
+            self._calls.metrics.called(job.alias, target, now - ticket.began, items, error, tokens)
 
     async def _among_others(self, coalescer: Coalescer, until: float) -> Answer | Fault:
         """In one upstream call with what others have to send at the same moment, if there is any."""
         calls, job, target = self._calls, self._job, self._target
 
         async def ask(call: EmbedCall, until: float) -> Answer | Fault:
-            return await self._try(call, until, calls.clock())
+            ticket = self._health.begin(len(call.inputs), calls.clock(), last_resort=not self._others)
+            return ticket if isinstance(ticket, Fault) else await self._asked(call, ticket, until)
 
         def is_full() -> bool:
             load = target.backend.load
@@ -162,17 +177,3 @@ class _Call:
             return fault
         refusal = self._health.refusal(self._calls.clock())
         return fault if refusal is None else replace(fault, retry_after=refusal.retry_after)
-
-
-def _told(outcome: Answer | Fault | None) -> tuple[str, int | None]:
-    """What went wrong, "" for nothing, and the tokens that the target has reported."""
-    if outcome is None:
-        return "cancelled", None
-    return (outcome.kind, None) if isinstance(outcome, Fault) else ("", outcome.tokens)
-
-
-def _checked(outcome: Embeddings | Fault, job: Job, target: Target, items: int) -> Answer | Fault:
-    if isinstance(outcome, Fault):
-        return outcome
-    vectors = contract.check(outcome, items, job.dimensions, job.kept)
-    return vectors if isinstance(vectors, Fault) else Answer(vectors, contract.billed(outcome), target.name)

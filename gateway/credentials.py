@@ -50,18 +50,6 @@ class Credentials(Protocol):
         """Told of a 401 to an authorized request; whether authorizing it anew may help."""
 
 
-class Nothing:
-    """For a target whose provider builds the key into its requests, or needs none."""
-
-    secrets: Sequence[str] = ()
-
-    async def authorized(self, request: Request, deadline: float) -> Request:
-        return request
-
-    def refused(self, request: Request) -> bool:
-        return False
-
-
 class Signature:
     """AWS's, made of each request. `now` gives seconds since 1970."""
 

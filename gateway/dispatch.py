@@ -19,7 +19,7 @@ from providers.base import Fault
 
 Batch = Sequence[int]
 Runs = Sequence[tuple[Batch, Answer | Fault, float]]
-"""Of batches or pieces of them: what each came to, and if that is a fault, after how many seconds."""
+"""Of batches or pieces of them: what each came to, and after how many seconds."""
 
 
 def _is_final(fault: Fault) -> bool:
@@ -59,16 +59,26 @@ class Dispatcher:
     async def _ask(self, job: Job, target: Target, delivery: Delivery, deadline: float, left: list[Target]) -> None:
         """Runs what is missing at one target, and books what came of each run."""
         batches = _pack(job, target, delivery.missing if delivery.attempts else range(len(delivery.vectors)))
-        now = self.clock() if left else 0.0
-        others = sum([other.health.willing(now) for other in left])
-        hedge = None
-        if job.hedge and len(batches) == 1 and not delivery.attempts:
-            hedge = hedging.hedge(job, target, left, now)
-        first = self._runs(job, target, batches, deadline, others)
-        if hedge is None:
-            _book(await first, target, job, delivery)
+        others = 0
+        if left:
+            now = self.clock()
+            others = sum([other.health.willing(now) for other in left])
+            if job.hedge and len(batches) == 1 and not delivery.attempts:
+                hedge = hedging.hedge(job, target, left, now)
+                if hedge is not None:
+                    first = self._runs(job, target, batches, deadline, others)
+                    await self._race(first, hedge, job, delivery, deadline, left)
+                    return
+        if len(batches) > 1:
+            _book(await self._runs(job, target, batches, deadline, others), target, job, delivery)
+            return
+        (batch,), begun = batches, self.clock()
+        outcome = await self._calls.batch(job, target, batch, deadline, others)
+        if isinstance(outcome, Answer):
+            delivery.keep(batch, outcome)
         else:
-            await self._race(first, hedge, job, delivery, deadline, left)
+            tried = outcome, self.clock() - begun
+            _book(await self._runs(job, target, batches, deadline, others, tried), target, job, delivery)
 
     async def _race(
         self,
@@ -99,27 +109,38 @@ class Dispatcher:
                 if runs is not None and not _whole(runs):
                     left.remove(target)
 
-    async def _runs(self, job: Job, target: Target, batches: Sequence[Batch], deadline: float, others: int) -> Runs:
-        """All batches at one target side by side, halved where that helps."""
-        calls, clock = self._calls, self.clock
+    async def _runs(
+        self,
+        job: Job,
+        target: Target,
+        batches: Sequence[Batch],
+        deadline: float,
+        others: int,
+        tried: tuple[Fault, float] | None = None,
+    ) -> Runs:
+        """All batches at one target side by side, halved where that helps.
+
+        `tried` is what the only one has come to already, and after how many seconds.
+        """
         took: dict[tuple[int, int], float] = {}  # by the first position of a run and its length
 
         async def ask(batch: Batch) -> Answer | Fault:
-            begun = clock()
-            outcome = await calls.batch(job, target, batch, deadline, others)
-            if isinstance(outcome, Fault):
-                took[batch[0], len(batch)] = clock() - begun
+            begun = self.clock()
+            outcome = await self._calls.batch(job, target, batch, deadline, others)
+            took[batch[0], len(batch)] = self.clock() - begun
             return outcome
 
         def may_halve() -> bool:
-            return target.health.retries.take(clock())
+            return target.health.retries.take(self.clock())
 
-        if len(batches) == 1:
-            found = await halving.deliver(batches[0], ask, may_halve)
+        if tried is not None:
+            (batch,) = batches
+            took[batch[0], len(batch)] = tried[1]
+            found = await halving.after(tried[0], batch, ask, may_halve)
         else:
-            delivered = await together([halving.deliver(batch, ask, may_halve) for batch in batches])
+            delivered = await together(halving.deliver(batch, ask, may_halve) for batch in batches)
             found = list(chain.from_iterable(delivered))
-        return [(run, outcome, took.get((run[0], len(run)), 0.0)) for run, outcome in found]
+        return [(run, outcome, took[run[0], len(run)]) for run, outcome in found]
 
 
 def _pack(job: Job, target: Target, wanted: Sequence[int]) -> list[Sequence[int]]:

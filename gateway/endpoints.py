@@ -89,11 +89,11 @@ class Endpoints:
             caller = await self._caller(request, azure=azure)
             deadline = arrived + self._allowed_seconds(sent.get(b"x-request-timeout-ms"))
             asked = Asked(
-                path_model=path_model,
-                require_space=sent_headers.text(scope, b"x-embedding-require-space"),
-                cache_control=CacheControl.of(sent_headers.text(scope, b"cache-control")),
-                priority=_wished_priority(sent_headers.text(scope, b"x-priority")),
-                texts_only=texts_only,
+                path_model,
+                _text(sent.get(b"x-embedding-require-space")),
+                CacheControl.of(_text(sent.get(b"cache-control"))),
+                _wished_priority(_text(sent.get(b"x-priority"))),
+                texts_only,
             )
             raw = await bodies.read(request, self.max_body, deadline)
             if len(raw) <= INLINE_BODY:
@@ -107,10 +107,11 @@ class Endpoints:
         scope, record = request.scope, _record(request)
         self.state.require()
         record.step("auth")
-        authorization = sent_headers.text(scope, b"authorization")
+        sent = sent_headers.of(scope)
+        authorization = sent.get(b"authorization")
         caller = self.authenticator.known(authorization)
         if caller is None:
-            key = bearer(authorization, sent_headers.text(scope, b"api-key") if azure else None)
+            key = bearer(_text(authorization), _text(sent.get(b"api-key")) if azure else None)
             caller = await self.authenticator.caller(key, origin.source(request))
         record.step("")
         record.key, record.team = caller.name, caller.team or ""
@@ -195,6 +196,10 @@ def _wished_priority(wish: str | None) -> Priority | None:
 def _record(request: Request) -> Record:
     record: Record = request.scope[RECORD]
     return record
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _sent(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class Gate:
         return {"key": "this key", "team": "this key's team", "model": "this model"}.get(kind, "this key and model")
 
 
-class _Told:
+class _Names:
     """The names of the headers of one kind of limit."""
 
     __slots__ = ("limit", "remaining", "reset")
@@ -75,46 +76,49 @@ class _Told:
         )
 
 
-_TOLD: Final[Mapping[Kind, _Told]] = {"requests": _Told("requests"), "tokens": _Told("tokens")}
+_NAMES: Final[Mapping[Kind, _Names]] = {"requests": _Names("requests"), "tokens": _Names("tokens")}
 
 
-@dataclass(frozen=True, slots=True)
 class Gates:
-    """Every gate that the requests of one caller to one route have to pass, until a budget's period ends."""
+    """Every gate that the requests of one caller to one route have to pass, until a budget's period ends.
 
-    each: Sequence[Gate]
-    ends: float
-    """In seconds since the epoch; infinite where no budget's period ever does."""
-    by_tokens: bool = field(init=False)
-    """Whether one of them is of tokens or money, so that tokens have to be counted before anything is sent."""
-    measures: Sequence[int] = field(init=False, repr=False)
-    budgets: Sequence[tuple[int, Gate]] = field(init=False, repr=False)
-    """Those that metrics warn of, with their places."""
-    told: Sequence[tuple[_Told, Sequence[tuple[int, Gate]]]] = field(init=False, repr=False)
-    """Those that the client is told of, by kind."""
+    `ends` is in seconds since the epoch, infinite where no budget's period ever does. What is asked of them for every
+    request is found out once.
+    """
 
-    def __post_init__(self) -> None:
-        placed = list(enumerate(self.each))
+    def __init__(self, each: Sequence[Gate], ends: float = math.inf) -> None:
+        self.each = each
+        self.ends = ends
+        self._measures = [_MEASURES[gate.kind] for gate in each]
+        self.by_tokens = any(self._measures)
+        """Whether one of them is of tokens or money, so that tokens have to be counted before anything is sent."""
+        placed = list(enumerate(each))
+        self.budgets = [(place, gate) for place, gate in placed if gate.soft is not None]
+        """Those that metrics warn of, with their places."""
         by_kind = [
-            (told, [(place, gate) for place, gate in placed if gate.kind == kind and not gate.shadow])
-            for kind, told in _TOLD.items()
+            (names, [(place, gate) for place, gate in placed if gate.kind == kind and not gate.shadow])
+            for kind, names in _NAMES.items()
         ]
-        found = {
-            "measures": [_MEASURES[gate.kind] for gate in self.each],
-            "by_tokens": any(_MEASURES[gate.kind] for gate in self.each),
-            "budgets": [(place, gate) for place, gate in placed if gate.soft is not None],
-            "told": [(told, gates) for told, gates in by_kind if gates],
-        }
-        for name, value in found.items():
-            object.__setattr__(self, name, value)
+        self.told = [(names, gates) for names, gates in by_kind if gates]
+        """Those that the client is told of, by kind."""
 
     def amounts(self, tokens: int, nanos: int) -> list[int]:
         """What a request of so many tokens and such a cost takes of each."""
         measured = (1, tokens, nanos)
-        return [measured[measure] for measure in self.measures]
+        return [measured[measure] for measure in self._measures]
+
+    @functools.cached_property
+    def rest(self) -> Gates:
+        """Those that a request gives something back to in the end: once admitted, it stays one."""
+        return Gates([gate for gate in self.each if gate.kind != "requests"])
+
+    @functools.cached_property
+    def leases(self) -> Gates:
+        """Of these, those that it does even where it has used just what it reserved."""
+        return Gates([gate for gate in self.each if not gate.refills])
 
 
-NONE: Final = Gates((), math.inf)
+NONE: Final = Gates(())
 
 
 @frozen

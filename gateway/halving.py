@@ -22,7 +22,18 @@ async def deliver(
     ask: Callable[[Batch], Coroutine[Any, Any, _AnswerT | Fault]],
     may_halve: Callable[[], bool] = _always,
 ) -> list[tuple[Batch, _AnswerT | Fault]]:
-    """Runs that make up the batch, each with its answer, or with the fault that remains.
+    """Runs that make up the batch, each with its answer, or with the fault that remains; see `after`."""
+    outcome = await ask(batch)
+    return await after(outcome, batch, ask, may_halve) if isinstance(outcome, Fault) else [(batch, outcome)]
+
+
+async def after(
+    fault: Fault,
+    batch: Batch,
+    ask: Callable[[Batch], Coroutine[Any, Any, _AnswerT | Fault]],
+    may_halve: Callable[[], bool],
+) -> list[tuple[Batch, _AnswerT | Fault]]:
+    """What the batch comes to in runs, once the whole of it has come to a fault.
 
     Only divisible faults are halved. Both halves are asked for; good ones are kept, and the first bad one is halved
     again, until an item is bad alone: its fault names it, and comes before those of runs that were given up for it. So
@@ -30,9 +41,8 @@ async def deliver(
     up once more than 2·log2 n of those calls were fruitless. Another fault ends it all, bad runs sharing that fault.
     `may_halve` is asked before each halving, which is what the refused call was once more: one call too many.
     """
-    runs, outcomes = [batch], [await ask(batch)]
-    if not isinstance(outcomes[0], Fault):
-        return [(batch, outcomes[0])]  # as it mostly is
+    runs: list[Batch] = [batch]
+    outcomes: list[_AnswerT | Fault] = [fault]
     settled: list[tuple[Batch, _AnswerT | Fault]] = []
     bad: list[tuple[Batch, Fault]] = []  # and still to be halved; the first one last
     fruitless, most_fruitless = 0, 1 + 2 * (len(batch) - 1).bit_length()

@@ -36,26 +36,25 @@ REMEMBERED: Final = 10_000
 
 @frozen
 class Reservation:
-    """What a request has taken, and from which home; without gates where no limit applies."""
+    """What a request of so many tokens and such a cost has taken, and from which home; nothing where nothing limits."""
 
     id: str
     gates: Gates
-    amounts: Sequence[int]
     standings: Sequence[Standing]
     home: LimitStore | None
+    tokens: int = 0
+    nanos: int = 0
     ends: float = 0.0
     """When its leases end by themselves, in seconds since the epoch."""
+    shadowed: Sequence[str] = ()
+    """The shadow limits that would have refused it, which gave nothing."""
 
     @property
     def headers(self) -> Sequence[Header]:
         return rules.headers(self.gates, self.standings)
 
-    @property
-    def shadowed(self) -> Sequence[str]:
-        return () if rules.passes(self.standings) else rules.shadowed(self.gates, self.standings)
 
-
-NOTHING: Final = Reservation("", NONE, (), (), None)
+NOTHING: Final = Reservation("", NONE, (), None)
 
 
 @frozen
@@ -131,17 +130,15 @@ class Limiter:
         """
         if not gates.each:
             return NOTHING
-        name, amounts, lease = (
-            f"{self._name}-{next(self._numbers)}",
-            gates.amounts(tokens, nanos),
-            seconds + LEASE_SECONDS,
-        )
-        ends, home = self._clock() + lease, self._shared
+        name, lease, home = f"{self._name}-{next(self._numbers)}", seconds + LEASE_SECONDS, self._shared
+        amounts, ends = gates.amounts(tokens, nanos), self._clock() + lease
         if (memory := home.at_once) is not None:
             standings = memory.take(name, gates.each, amounts, lease)
         else:
             home, standings = await self._reserve(name, gates.each, amounts, lease, ends)
-        self._metrics.budgets(gates, standings)
+        if gates.budgets:
+            self._metrics.budgets(gates, standings)
+        shadowed: Sequence[str] = ()
         if not rules.passes(standings):
             self._metrics.refusals(gates, standings)
             if rules.refused(gates, standings):
@@ -149,7 +146,8 @@ class Limiter:
                 told = {name.decode(): value.decode() for name, value in rules.headers(gates, standings)}
                 error.headers = {**told, **error.headers}
                 raise error
-        return Reservation(name, gates, amounts, standings, home, ends)
+            shadowed = rules.shadowed(gates, standings)
+        return Reservation(name, gates, standings, home, tokens, nanos, ends, shadowed)
 
     async def _reserve(
         self, name: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float, ends: float
@@ -168,18 +166,19 @@ class Limiter:
 
     def settle(self, reservation: Reservation, tokens: int, nanos: int) -> None:
         """Ends a reservation with what was really used; it happens beside the request, which need not wait for it."""
+        gates = reservation.gates.rest if tokens != reservation.tokens else reservation.gates.leases
         home = reservation.home
-        if home is None:
+        if home is None or not gates.each:
             return
-        gates, spent = reservation.gates, reservation.gates.amounts(tokens, nanos)
-        settlement = _Settlement(home, reservation.id, gates.each, reservation.amounts, spent, reservation.ends)
-        if not rules.passes(reservation.standings):  # a shadow gate without room gave nothing
-            settlement = settlement.only(
-                [place for place, standing in enumerate(reservation.standings) if standing.wait is None]
-            )
-        if (memory := home.at_once) is not None:
-            memory.give_back(settlement.reservation, settlement.gates, settlement.amounts, settlement.spent)
+        name, spent = reservation.id, gates.amounts(tokens, nanos)
+        amounts = gates.amounts(reservation.tokens, reservation.nanos)
+        if not reservation.shadowed and (memory := home.at_once) is not None:
+            memory.give_back(name, gates.each, amounts, spent)
             return
+        settlement = _Settlement(home, name, gates.each, amounts, spent, reservation.ends)
+        if reservation.shadowed:
+            places = [place for place, gate in enumerate(gates.each) if gate.id not in reservation.shadowed]
+            settlement = settlement.only(places)
         task = asyncio.get_running_loop().create_task(self._settle(settlement))
         self._settling.add(task)  # the event loop itself keeps no task alive
         task.add_done_callback(self._settling.discard)

@@ -5,6 +5,7 @@ What it said is never told: it may quote a text.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import functools
 import json
@@ -13,12 +14,14 @@ import logging.config
 import time
 import traceback
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from contextlib import nullcontext, suppress
+from typing import Any, Final, Literal, TextIO
 
 from providers import codec
 
 ACCESS: Final = logging.getLogger("gateway.access")
 GATEWAY: Final = logging.getLogger("gateway")
+_ROOT: Final = logging.getLogger()
 
 
 _REQUEST: Final[Mapping[str, Any]] = vars(logging.LogRecord(ACCESS.name, logging.INFO, "", 0, "request", None, None))
@@ -39,7 +42,45 @@ class _Request(logging.LogRecord):
 def access(fields: Mapping[str, Any]) -> None:
     """One request's line."""
     if ACCESS.isEnabledFor(logging.INFO):
-        ACCESS.handle(_Request(fields))
+        for handler in _ROOT.handlers:  # where such a line comes to, by two other loggers that have none
+            handler.handle(_Request(fields))
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes what is told in one turn of the event loop in one piece, at the turn's end; at once what is amiss.
+
+    A system call for each request's line costs more than all else about it. Other threads' lines are written at once.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)  # there is no filter, and a list needs no lock
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 (as logging does: it tells of it, and goes on)
+            self.handleError(record)
+            return
+        self._lines.append(line)
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        with self.lock or nullcontext(), suppress(OSError, ValueError):  # who has closed stderr is told nothing
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join((*lines, "")))
+            super().flush()
 
 
 class JSONFormatter(logging.Formatter):
@@ -145,7 +186,7 @@ def configuration(style: Style = "json", colours: bool = False) -> dict[str, Any
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": formatters,
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "stream": "ext://sys.stderr"}},
+        "handlers": {"stderr": {"class": "gateway.logs.Lines", "formatter": style, "stream": "ext://sys.stderr"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             "gateway": {"level": "INFO"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -56,6 +57,17 @@ class _Answered:
         self.overhead = to.overhead(model) if status < 400 else None
 
 
+class _Charged:
+    """Where the requests of one team to one model are charged."""
+
+    __slots__ = ("cost", "inputs", "tokens")
+
+    def __init__(self, to: Series, model: str, team: str) -> None:
+        self.inputs = to.inputs(model, team)
+        self.tokens = functools.partial(to.tokens, model, team)
+        self.cost = functools.partial(to.cost, model, team)
+
+
 class _Called:
     """Where calls of one kind to one target are counted."""
 
@@ -77,6 +89,7 @@ class Metrics:
         self._warned: set[tuple[str, str]] = set()
         self._targets: Callable[[], Iterable[TargetNow]] = tuple
         self._answered: dict[tuple[str, str, str | None, int, str | None], _Answered] = {}
+        self._charged: dict[tuple[str, str], _Charged] = {}
         self._called: dict[tuple[str, str, str, str, str], _Called] = {}
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -98,16 +111,18 @@ class Metrics:
             self._used(record.route, record.team, record.used)
 
     def _used(self, model: str, team: str, used: Usage) -> None:
-        to = self._series
-        to.inputs(model, team).value += used.inputs
+        to = self._charged.get((model, team))
+        if to is None:
+            to = self._charged[model, team] = _Charged(self._series, model, team)
+        to.inputs.value += used.inputs
         if used.reported:
-            to.tokens(model, team, "reported").value += used.reported
+            to.tokens("reported").value += used.reported
         if used.counted:
-            to.tokens(model, team, "counted").value += used.counted
+            to.tokens("counted").value += used.counted
         if used.estimated:
-            to.tokens(model, team, "estimated").value += used.estimated
+            to.tokens("estimated").value += used.estimated
         if used.nanos:
-            to.cost(model, team).value += used.nanos / NANOS
+            to.cost().value += used.nanos / NANOS
 
     # ── calls to targets ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -33,7 +33,7 @@ WATCHED_SECONDS: Final = 10.0
 TOLD: Final = 4
 """Balancers believe the third answer at the latest, as HAProxy and Kubernetes do unless told otherwise; while they wait
 for the fourth, what they had sent before arrives."""
-_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 _STOPPING: Final = Overloaded("The gateway is stopping. Send the request again.", headers=retry_headers(1.0))
 
@@ -150,9 +150,9 @@ class RequestFrame:
 
     def _request_id(self, scope: Scope) -> str:
         """The client's own id, if it is short and plain, so that its logs and ours can be laid side by side."""
-        own = sent_headers.text(scope, b"x-request-id")
+        own = sent_headers.of(scope).get(b"x-request-id")
         if own is not None and _SANE_ID.fullmatch(own):
-            return own
+            return own.decode()
         return f"req_{self._name}{next(self._numbers):012x}"
 
     def _with_headers(self, own: Iterable[Header], record: Record) -> list[Header]:

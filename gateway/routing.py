@@ -18,6 +18,8 @@ from gateway.health import Health
 from gateway.inputs import quoted
 from providers.base import EmbedCall, Embeddings, Fault, InputType, Limits, Statistics
 
+REMEMBERED: Final = 10_000
+"""Answers to whether somebody may use a name."""
 ROLE_SUFFIXES: Final[Mapping[str, InputType]] = {":query": "query", ":document": "document"}
 
 
@@ -162,15 +164,16 @@ class Routes:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_name = {name: route for route in routes for name in route.names}
+        self._allowed: dict[tuple[str, Sequence[str], Sequence[str]], bool] = {}
 
     def find(self, name: str, caller: Caller, input_type: InputType | None = None) -> tuple[Route, InputType | None]:
         """The route of a name, and the input type, which `alias:query` and `alias:document` fix.
 
         Raises ModelNotFound alike for a name that does not exist and one that the caller may not use.
         """
-        base, fixed = self._without_role(name)
+        base, fixed = (name, None) if name in self._by_name else self._without_role(name)
         route = self._by_name.get(base)
-        if route is None or not _may_use(caller, route, base):
+        if route is None or not self._may_use(caller, route, base):
             raise ModelNotFound(
                 f"The model `{quoted(name)}` does not exist here, or this key may not use it. "
                 "`GET /v1/models` lists the models that it may use."
@@ -183,21 +186,29 @@ class Routes:
             )
         return route, fixed or input_type
 
+    def _may_use(self, caller: Caller, route: Route, name: str) -> bool:
+        """Permission for a route's own alias holds for its other names; one for a name of these holds for that one.
+
+        Patterns are matched once for all keys that have the same.
+        """
+        asked = name, caller.models, caller.narrowed
+        allowed = self._allowed.get(asked)
+        if allowed is None:
+            if len(self._allowed) >= REMEMBERED:
+                self._allowed.clear()
+            allowed = self._allowed[asked] = caller.may_use(route.alias) or caller.may_use(name)
+        return allowed
+
     def _without_role(self, name: str) -> tuple[str, InputType | None]:
         """A name that exists is never taken apart: it may well end like a role."""
         for suffix, role in ROLE_SUFFIXES.items():
-            if name.endswith(suffix) and name not in self._by_name:
+            if name.endswith(suffix):
                 return name.removesuffix(suffix), role
         return name, None
 
     def visible_to(self, caller: Caller) -> list[tuple[str, Route]]:
         """Every name that the caller may use, in the order of the configuration."""
-        return [(name, route) for name, route in self._by_name.items() if _may_use(caller, route, name)]
+        return [(name, route) for name, route in self._by_name.items() if self._may_use(caller, route, name)]
 
     def __iter__(self) -> Iterator[Route]:
         return iter({id(route): route for route in self._by_name.values()}.values())
-
-
-def _may_use(caller: Caller, route: Route, name: str) -> bool:
-    """Permission for a route's own alias holds for its other names; permission for one of those holds for that one."""
-    return caller.may_use(route.alias) or caller.may_use(name)

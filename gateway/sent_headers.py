@@ -16,8 +16,3 @@ def of(scope: Scope) -> Mapping[bytes, bytes]:
     if found is None:
         found = scope[_FOUND] = dict(reversed(scope["headers"]))
     return found
-
-
-def text(scope: Scope, name: bytes) -> str | None:
-    value = of(scope).get(name)
-    return None if value is None else value.decode("latin-1")

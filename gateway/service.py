@@ -69,12 +69,16 @@ class Gateway:
             if shelf.looks_up:
                 record.step("cache")
                 await shelf.look_up(length.upstream, route.alias)
-            record.step("limits")
             await _in_time(entry.reserve(shelf.misses, deadline), deadline)
             shelf.check()
             record.step("upstream")
             job = _job(request, route, role, shelf.misses, length, record.lane, entry)
-            delivery = await self._bring(shelf, job, route, entry, deadline)
+            if not shelf.missing:
+                delivery = Delivery([])
+            elif shelf.cache is None or self.supply is None:
+                delivery = await self.dispatcher.run(job, self._targets(route, job), deadline)
+            else:
+                delivery = await self._bring(self.supply, shelf, job, route, deadline)
             record.step("")
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved
@@ -97,19 +101,16 @@ class Gateway:
             cached=shelf.cached,
         )
 
-    async def _bring(self, shelf: Shelf, job: Job, route: Route, entry: Entry, deadline: float) -> Delivery:
-        """What is missing; what another request has had sent meanwhile is put on the shelf."""
-        if not shelf.missing:
-            return Delivery([])
-        now = self.dispatcher.clock()
-        targets = balance.in_order(route.targets, len(shelf.missing), now, self.random)
-        if self.supply is None or shelf.cache is None:
-            return await self.dispatcher.run(job, targets, deadline)
+    async def _bring(self, supply: Supply, shelf: Shelf, job: Job, route: Route, deadline: float) -> Delivery:
+        """What is missing in the cache; what another request has had sent meanwhile is put on the shelf."""
         counted = usage.of_counts(route, self.counters[route.tokenizer])
-        want = Want(job, shelf.wanted, targets, deadline, counted)
-        delivery, others = await self.supply.bring(want, joins=shelf.looks_up)
+        want = Want(job, shelf.wanted, self._targets(route, job), deadline, counted)
+        delivery, others = await supply.bring(want, joins=shelf.looks_up)
         shelf.add(others)
         return delivery
+
+    def _targets(self, route: Route, job: Job) -> Sequence[Target]:
+        return balance.in_order(route.targets, len(job.plan.inputs), self.dispatcher.clock(), self.random)
 
     def target_states(self) -> list[TargetNow]:
         """How each target stands now."""

@@ -37,15 +37,25 @@ class Slots:
 
     async def take(self, deadline: float, lane: Priority) -> Fault | float:
         """Since when a slot is held, or why none is before `deadline`; it has to be given back."""
-        refusal = None if self._lanes.take(lane) else await self._wait(deadline, lane)
+        now = asyncio.get_running_loop().time()
+        if self.take_at_once(lane, now):
+            return now
+        refusal = await self._wait(deadline, lane)
         if refusal is not None:
             return refusal
-        began = _now()
-        self._paces[lane].begin(began)
-        return began
+        now = asyncio.get_running_loop().time()
+        self._paces[lane].begin(now)
+        return now
+
+    def take_at_once(self, lane: Priority, now: float) -> bool:
+        """Whether a slot is held since now, there being one that nobody waits for."""
+        if not self._lanes.take(lane):
+            return False
+        self._paces[lane].begin(now)
+        return True
 
     def give_back(self, began: float, lane: Priority) -> None:
-        self._paces[lane].end(began, _now())
+        self._paces[lane].end(began, asyncio.get_running_loop().time())
         self._release(lane)
 
     async def _wait(self, deadline: float, lane: Priority) -> Fault | None:
@@ -96,7 +106,3 @@ class Slots:
 
 def _none_in_time(wait: float) -> Fault:
     return Fault(FaultKind.NO_SLOT, "no slot becomes free in time", retry_after=wait or None)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -11,8 +11,8 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final
 
 import gateway
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v1/traces"
 """Under a collector's address: https://opentelemetry.io/docs/specs/otlp/#otlphttp-request"""
-
-Told = Callable[[str, int | None], None]
-"""What a call came to: an error or "", and the tokens that were reported."""
-
-
-def _nobody(error: str, tokens: int | None) -> None:
-    return
-
-
-_UNTRACED: Final = nullcontext[Told](_nobody)
 
 
 class Tracing:
@@ -65,9 +55,8 @@ class Tracing:
             _current.reset(token)
             span.end()
 
-    @contextmanager
-    def call(self, within: Span, target: Asked, model: str, inputs: int, dimensions: int) -> Iterator[Told]:
-        from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+    def begin(self, within: Span, target: Asked, model: str, inputs: int, dimensions: int) -> CallSpan:
+        from opentelemetry.trace import SpanKind, set_span_in_context
 
         attributes: dict[str, AttributeValue] = {
             "gen_ai.operation.name": OPERATION,
@@ -80,20 +69,7 @@ class Tracing:
         }
         parent = set_span_in_context(within)
         span = self._tracer.start_span(f"{OPERATION} {target.model}", parent, SpanKind.CLIENT, attributes)
-
-        def told(error: str, tokens: int | None) -> None:
-            if error:
-                span.set_attribute("error.type", error)
-                span.set_status(Status(StatusCode.ERROR))
-            if tokens is not None:
-                span.set_attribute("gen_ai.usage.input_tokens", tokens)
-
-        token = _current.set((self, span))
-        try:
-            yield told
-        finally:
-            _current.reset(token)
-            span.end()
+        return CallSpan(span, _current.set((self, span)))
 
     def headers(self, span: Span) -> dict[str, str]:
         from opentelemetry.trace import set_span_in_context
@@ -110,12 +86,30 @@ class Tracing:
 _current: ContextVar[tuple[Tracing, Span] | None] = ContextVar("trace", default=None)
 
 
-def call(target: Asked, model: str, inputs: int, dimensions: int) -> AbstractContextManager[Told]:
-    """The span of one call to a target, where the request that needs it has one."""
+class CallSpan:
+    """The span of one call to a target, from its beginning on that of whatever is sent for it."""
+
+    def __init__(self, span: Span, token: Token[tuple[Tracing, Span] | None]) -> None:
+        self._span = span
+        self._token = token
+
+    def end(self, error: str, tokens: int | None) -> None:
+        """With what went wrong or "", and the tokens that were reported."""
+        from opentelemetry.trace import Status, StatusCode
+
+        if error:
+            self._span.set_attribute("error.type", error)
+            self._span.set_status(Status(StatusCode.ERROR))
+        if tokens is not None:
+            self._span.set_attribute("gen_ai.usage.input_tokens", tokens)
+        _current.reset(self._token)
+        self._span.end()
+
+
+def begin(target: Asked, model: str, inputs: int, dimensions: int) -> CallSpan | None:
+    """The span of one call to a target, where the request that needs it has one; to be ended by the same task."""
     current = _current.get()
-    if current is None:
-        return _UNTRACED
-    return current[0].call(current[1], target, model, inputs, dimensions)
+    return None if current is None else current[0].begin(current[1], target, model, inputs, dimensions)
 
 
 def passed_on(request: Request) -> Request:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import admission
 from gateway.admission import Admitted
+from gateway.cutting import TooLong
 from gateway.dimensions import Dimensions
 from gateway.errors import ContextLengthExceeded, GatewayError, InvalidRequest, TooManyTokens
 from gateway.routing import Route
@@ -560,3 +561,49 @@ async def test_count(inputs: Sequence[Input], expected: list[int]) -> None:
 def test_inputs_are_not_shown() -> None:
     """What is admitted shows no text."""
     assert "secret" not in repr(Admitted(["secret"], [1], [0]))
+
+
+# ── at once ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEXTS = st.lists(st.text("ab é", min_size=1, max_size=12), min_size=1, max_size=4)
+MAYBE = st.none() | st.integers(1, 12)
+
+
+@given(TEXTS, MAYBE, MAYBE, MAYBE, st.booleans(), st.booleans(), st.sampled_from(["error", "truncate", "average"]))
+def test_at_once_is_the_same(
+    texts: list[str],
+    tokens: int | None,
+    chars: int | None,
+    together: int | None,
+    exact: bool,
+    known: bool,
+    too_long: TooLong,
+) -> None:
+    """What is admitted at once is what is admitted after a closer look; all else is left to that."""
+    limited = route(
+        input_tokens=tokens,
+        input_chars=chars,
+        request_tokens=together,
+        inputs=3,
+        tokenizer_known=known,
+        most_estimated=tokens,
+        too_long=too_long,
+    )
+    counter = LetterCounter(exact=exact)
+    at_once = admission.admit_at_once(texts, None, limited, counter)
+    if at_once is not None:
+        assert asyncio.run(admission.admit(texts, None, limited, counter)) == at_once
+
+
+@pytest.mark.parametrize("sent", [[[1, 2]], ["a" * 9], ["a", "b", "c", "d"]], ids=["ids", "long", "many"])
+def test_not_at_once(sent: Sequence[Input]) -> None:
+    """What has to be read, counted or refused is not admitted at once."""
+
+    assert admission.admit_at_once(sent, None, route(input_tokens=8, inputs=3), LetterCounter()) is None
+
+
+def test_nothing_is_counted_at_once() -> None:
+    """What surely fits is admitted without a count, and with a bound of its size."""
+    admitted = admission.admit_at_once(["abc", "d"], None, route(input_tokens=3, request_tokens=4), NoCounter())
+
+    assert Admitted(["abc", "d"], [3, 1], range(2)) == admitted

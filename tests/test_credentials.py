@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.credentials import BearerToken, Nothing, Signature
+from gateway.credentials import BearerToken, Signature
 from providers import aws_signature, token_grants
 from providers.aws_signature import AwsKeys
 from providers.base import Fault, FaultKind, Request, Response
@@ -411,17 +411,6 @@ async def test_signature(keys: AwsKeys, secrets: tuple[str, ...]) -> None:
     assert aws_signature.signer(keys, "eu-west-1")(REQUEST, 1e9) == first
     assert aws_signature.signer(keys, "eu-west-1")(REQUEST, 2e9) == second
     assert (False, secrets) == (credentials.refused(second), tuple(credentials.secrets))
-
-
-async def test_nothing() -> None:
-    """Without credentials a request goes out as it was built."""
-    credentials = Nothing()
-
-    assert (REQUEST, False, ()) == (
-        await credentials.authorized(REQUEST, FAR),
-        credentials.refused(REQUEST),
-        credentials.secrets,
-    )
 
 
 async def test_token_hides() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.logs import ConsoleFormatter, JSONFormatter
+from gateway.logs import ConsoleFormatter, JSONFormatter, Lines
 
 ANY_TEXT = st.text(st.characters())
 """Lone surrogates and all kinds of line ends, too."""
@@ -221,3 +221,64 @@ def test_exception_for_people() -> None:
     line = for_people(exc_info=raised(ZeroDivisionError("s3cret")))
 
     assert ("exception=ZeroDivisionError" in line, __file__ in line, "s3cret" in line) == (True, True, False)
+
+
+# ── pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Stream(io.StringIO):
+    """Remembers each piece that is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, piece: str) -> int:
+        self.pieces.append(piece)
+        return len(piece)
+
+
+def line_of(event: str, level: int = logging.INFO) -> logging.LogRecord:
+    return logging.makeLogRecord({"msg": event, "levelno": level, "levelname": logging.getLevelName(level)})
+
+
+async def test_lines_of_one_turn() -> None:
+    """What is told in one turn of the event loop is written in one piece, in order, at the turn's end."""
+    lines = Lines(stream := Stream())
+    for event in ("a", "b"):
+        lines.handle(line_of(event))
+    before = list(stream.pieces)
+    await asyncio.sleep(0)
+
+    assert ([], ["a\nb\n"]) == (before, stream.pieces)
+
+
+async def test_warnings_do_not_wait() -> None:
+    """What is amiss is written at once, behind what was told before it."""
+    lines = Lines(stream := Stream())
+    lines.handle(line_of("a"))
+    lines.handle(line_of("b", logging.WARNING))
+    written_at_once = list(stream.pieces)
+    await asyncio.sleep(0)
+
+    assert ["a\nb\n"] == written_at_once == stream.pieces
+
+
+def test_lines_without_a_loop() -> None:
+    """Where no event loop runs, each line is written at once."""
+    lines = Lines(stream := Stream())
+    for event in ("a", "b"):
+        lines.handle(line_of(event))
+
+    assert ["a\n", "b\n"] == stream.pieces
+
+
+async def test_nobody_listens() -> None:
+    """A stream that was closed disturbs nobody."""
+    stream = Stream()
+    lines = Lines(stream)
+    lines.handle(line_of("a"))
+    stream.close()
+    lines.flush()
+
+    assert ["a\n"] == stream.pieces

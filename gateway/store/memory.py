@@ -22,10 +22,14 @@ class _Bucket:
 
     def take(self, gate: Gate, amount: int, reservation: str, now: float, end: float) -> tuple[float, bool]:
         """What was left, and whether the amount fitted, and so was taken."""
-        level = self.renewed(gate.limit, now)
+        level, limit = self.level, gate.limit
+        if now > self.at:  # a clock that was set back refills nothing
+            level += (now - self.at) * limit / MINUTE
+        if level > limit:
+            level = limit
+        self.at = now
         fits = level + TOLERANCE >= amount
-        if fits:
-            self.level = level - amount
+        self.level = level - amount if fits else level
         return level, fits
 
     def untake(self, reservation: str, left: float) -> None:
@@ -33,18 +37,8 @@ class _Bucket:
         self.level = left
 
     def settle(self, gate: Gate, amount: int, spent: int, reservation: str, now: float) -> None:
-        if amount != spent:
-            self.level = max(-gate.limit, min(gate.limit, self.renewed(gate.limit, now) + amount - spent))
-
-    def renewed(self, limit: int, now: float) -> float:
-        """The level as it is now; a clock that was set back refills nothing."""
-        level = self.level
-        if now > self.at:
-            level += (now - self.at) * limit / MINUTE
-        if level > limit:
-            level = limit
-        self.level, self.at = level, now
-        return level
+        level, _ = self.take(gate, 0, reservation, now, now)
+        self.level = max(-gate.limit, min(gate.limit, level + amount - spent))
 
     def is_idle(self, now: float) -> bool:
         """Untouched for two minutes it is full again, whatever it owed: no debt is larger than its limit."""
