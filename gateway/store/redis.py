@@ -102,12 +102,8 @@ class RedisStore:
     async def settle(
         self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
     ) -> None:
-        """A bucket from which as much was taken as is spent is left as it is."""
-        told = zip(gates, amounts, spent, strict=True)
-        open_ = [(gate, amount, used) for gate, amount, used in told if not (gate.refills and amount == used)]
-        if open_:
-            names = redis_limits.names([gate for gate, _, _ in open_])
-            await self._link.script(_SETTLE, names, (reservation, redis_limits.to_settle(open_, self._now())))
+        told = redis_limits.to_settle(gates, amounts, spent, self._now())
+        await self._link.script(_SETTLE, redis_limits.names(gates), (reservation, told))
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -37,12 +37,12 @@ def to_reserve(gates: Sequence[Gate], amounts: Sequence[int], lease: float, now:
     return _question(len(gates)).pack(*numbers)
 
 
-def to_settle(settled: Sequence[tuple[Gate, int, int]], now: float | None) -> bytes:
-    """As `lua/settle.lua` wants it, of each gate's amount and what was spent of it."""
+def to_settle(gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int], now: float | None) -> bytes:
+    """As `lua/settle.lua` wants it."""
     numbers = [_REDIS_TIME if now is None else now, 0.0]
-    for gate, amount, spent in settled:
-        numbers += (_KINDS[gate.kind], gate.limit, amount, spent)
-    return _question(len(settled)).pack(*numbers)
+    for gate, amount, used in zip(gates, amounts, spent, strict=True):
+        numbers += (_KINDS[gate.kind], gate.limit, amount, used)
+    return _question(len(gates)).pack(*numbers)
 
 
 def standings(gates: Sequence[Gate], amounts: Sequence[int], answer: bytes) -> list[Standing]:
