@@ -116,8 +116,8 @@ class RedisCache:
         one = self._out.pop(asked)
         one.line.keys -= one.keys
         self._late -= one.late
+        outcome = None if asked.cancelled() or asked.exception() else asked.result()
         if not one.waiting.done():
-            outcome = asked.result()
             one.waiting.set_result(outcome if isinstance(outcome, list) else None)
 
     def _look(self) -> None:
@@ -153,16 +153,23 @@ class RedisCache:
 
     async def _write(self) -> None:
         """What has come meanwhile goes together."""
-        while self._queue:
-            size, commands = 0, []
-            while self._queue and size < WRITTEN_AT_ONCE:
-                key, entry = self._queue.popleft()
-                size += len(entry)
-                commands.append(("SET", _name(key), entry, "PX", self._milliseconds))
+        try:
+            while self._queue:
+                await self._write_some()
+        finally:
+            self._writer = None
+
+    async def _write_some(self) -> None:
+        size, commands = 0, []
+        while self._queue and size < WRITTEN_AT_ONCE:
+            key, entry = self._queue.popleft()
+            size += len(entry)
+            commands.append(("SET", _name(key), entry, "PX", self._milliseconds))
+        try:
             with contextlib.suppress(StateUnavailable):
                 await self._writing.commands(commands)
+        finally:
             self.unwritten -= size
-        self._writer = None
 
     async def close(self) -> None:
         """Waits for what is being written."""

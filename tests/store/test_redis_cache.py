@@ -13,8 +13,10 @@ import pytest
 from gateway.store.patience import PARTS
 from gateway.store.redis_address import Address
 from gateway.store.redis_cache import FEW, MOST_UNWRITTEN, RedisCache
+from gateway.store.redis_faults import Lost
 from gateway.store.redis_link import RedisLink
 from tests.fakes import virtual_time
+from tests.fakes.clock import settle
 from tests.fakes.redis_server import RedisServer, free_port
 
 KEYS = [bytes([number]) * 32 for number in range(1, 101)]
@@ -125,12 +127,15 @@ class FakeLink:
     def __init__(self) -> None:
         self.out: list[asyncio.Future[Any]] = []
         self.written: list[int] = []
+        self.fails = False
 
     def begin(self, *words: bytes) -> asyncio.Future[Any]:
         self.out.append(asyncio.get_running_loop().create_future())
         return self.out[-1]
 
     async def commands(self, each: Sequence[Sequence[bytes]]) -> None:
+        if self.fails:
+            raise ValueError
         self.written.append(len(each))
         await asyncio.sleep(0.001)
 
@@ -252,6 +257,40 @@ def test_busy() -> None:
         return await asked
 
     assert [b"entry"] == virtual_time.run(run())
+
+
+@pytest.mark.parametrize("outcome", [Lost(), TimeoutError(), b"OK", None])
+def test_no_entries(outcome: object) -> None:
+    """Whatever comes instead of entries was not found."""
+
+    async def run() -> object:
+        bench = Bench()
+        asked = asyncio.ensure_future(bench.cache.look_up([bytes(32)]))
+        await asyncio.sleep(0)
+        bench.links[0].out[0].set_result(outcome)
+        return await asked
+
+    assert virtual_time.run(run()) is None
+
+
+def test_fails_in_another_way() -> None:
+    """A look-up or a writing that breaks for no known reason leaves the cache as it was."""
+
+    async def run() -> tuple[Any, ...]:
+        bench = Bench()
+        asked = [asyncio.ensure_future(bench.cache.look_up([bytes(32)])) for _ in range(2)]
+        await asyncio.sleep(0)
+        bench.links[0].out[0].set_exception(ValueError())
+        bench.links[0].out[1].set_result([b"entry"])
+        bench.links[2].fails = True
+        bench.cache.write({bytes(32): b"entry"})
+        await settle()
+        bench.links[2].fails = False
+        bench.cache.write({bytes(32): b"entry"})
+        await bench.cache.close()
+        return *await asyncio.gather(*asked), len(bench.links[2].written)
+
+    assert (None, [b"entry"], 1) == virtual_time.run(run())
 
 
 def test_written_together() -> None:
