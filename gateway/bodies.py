@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from gateway import sent_headers
 from gateway.errors import RequestTimeout, RequestTooLarge, UnsupportedEncoding
 from gateway.in_time import in_time
 from gateway.inputs import quoted
@@ -22,35 +23,43 @@ async def read(request: Request, most: int, deadline: float) -> bytes:
 
     Raises UnsupportedEncoding, RequestTooLarge as soon as that is known, and RequestTimeout.
     """
-    sent = dict(reversed(request.scope["headers"]))  # the first of each name
-    encoding = sent.get(b"content-encoding", b"identity").decode("latin-1")
-    if encoding.strip().lower() not in ("", "identity"):
+    sent = sent_headers.of(request.scope)
+    encoding = sent.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        named = quoted(encoding.decode("latin-1"))
         raise UnsupportedEncoding(
-            f"The request body is `{quoted(encoding)}`-encoded; send it uncompressed, without `Content-Encoding`."
+            f"The request body is `{named}`-encoded; send it uncompressed, without `Content-Encoding`."
         )
     declared = sent.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:18]) > most:
         raise _too_large(most)
     try:
-        return await in_time(_whole(request, most), deadline)
+        body, more = await in_time(_next(request), deadline)
+        if more:
+            body = await in_time(_joined(request, body, most), deadline)
     except TimeoutError:
         raise RequestTimeout("The request body did not arrive in time. Send it again.") from None
+    if len(body) > most:
+        raise _too_large(most)
+    return body
 
 
-async def _whole(request: Request, most: int) -> bytes:
-    chunks: list[bytes] = []
-    total = 0
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        total += len(chunk)
-        if total > most:
-            raise _too_large(most)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+async def _next(request: Request) -> tuple[bytes, bool]:
+    """What has come since, and whether that is not all."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _joined(request: Request, begun: bytes, most: int) -> bytes:
+    """All of it, or more than there may be."""
+    parts, total, more = [begun], len(begun), True
+    while more and total <= most:
+        part, more = await _next(request)
+        parts.append(part)
+        total += len(part)
+    return b"".join(parts)
 
 
 async def small_object(request: Request, fields: str) -> dict[str, Any]:

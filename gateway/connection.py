@@ -19,25 +19,25 @@ CONNECTION: Final = "gateway.connection"
 
 
 class Connection:
+    task: asyncio.Task[Any] | None = None
+    """The one that answers its request. One at a time: requests of a connection are answered one after the other."""
+
     def __init__(self) -> None:
         self.gone = False
-        self._task: asyncio.Task[Any] | None = None
+        self._working = False
 
     def __enter__(self) -> None:
-        """While inside, the current task is cancelled when the client goes.
-
-        One task at a time: the requests of a connection are answered one after the other.
-        """
-        self._task = asyncio.current_task()
+        """While inside, the task is cancelled when the client goes."""
+        self._working = True
 
     def __exit__(self, *raised: object) -> None:
-        self._task = None
+        self._working = False
 
     def hang_up(self) -> None:
         """The client has gone: nobody would get the answer."""
         self.gone = True
-        if self._task is not None:
-            self._task.cancel()
+        if self._working and self.task is not None:
+            self.task.cancel()
 
 
 def of(scope: Mapping[str, Any]) -> Connection:

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from gateway import bodies, connection, listing, origin, reports, sent_headers
 from gateway.allowances import Priority
+from gateway.answer_head import Header
 from gateway.answers import Result, nugen_body, result_body
 from gateway.auth import Caller, bearer
 from gateway.authentication import Authenticator
 from gateway.cache_control import CacheControl
 from gateway.errors import InvalidRequest, ModelNotFound
-from gateway.gates import Header
 from gateway.inputs import quoted
 from gateway.middleware import RECORD, Running
 from gateway.record import Record

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from gateway import errors
 from gateway.allowances import NANOS, Budget, Rates, Team
+from gateway.answer_head import Header
 from gateway.auth import Caller, fits
 from gateway.errors import GatewayError
 from gateway.routing import Route
@@ -30,8 +31,6 @@ _MEASURES: Final[Mapping[Kind, int]] = {
     "usd_budget": 2,
 }
 """What a limit is of: of requests as such, of tokens, or of money."""
-
-Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from typing import Final
 
 from gateway import gates as rules
 from gateway.allowances import Team
+from gateway.answer_head import Header
 from gateway.auth import Caller
 from gateway.config import OnLoss
 from gateway.errors import StateUnavailable
-from gateway.gates import NONE, Gate, Gates, Header, Standing
+from gateway.gates import NONE, Gate, Gates, Standing
 from gateway.metrics import Metrics
 from gateway.routing import Route
 from gateway.store import LimitStore

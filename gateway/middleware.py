@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import connection, logs, sent_headers
+from gateway.answer_head import Header
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
-from gateway.gates import Header
 from gateway.inputs import quoted
 from gateway.logs import GATEWAY
 from gateway.metrics import Metrics

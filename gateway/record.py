@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.allowances import Priority
+from gateway.answer_head import Header
 from gateway.away import Away
-from gateway.gates import Header
 from gateway.policy import Attempt
 from gateway.store import Usage
 

@@ -20,7 +20,7 @@ from gateway.config import Config
 from gateway.crew import Parent
 from gateway.house import House
 from gateway.link import Address, Link
-from gateway.protocol import EnvelopeProtocol
+from gateway.protocol import ClientProtocol
 from gateway.reload import Provision, Refused
 from gateway.signals import draining, hanging_up
 from gateway.source import Source
@@ -97,7 +97,8 @@ def _settings(config: Config, factory: Callable[[], ASGIApp], log: Mapping[str, 
     return uvicorn.Config(
         factory,
         factory=True,
-        http=EnvelopeProtocol,
+        http=ClientProtocol,
+        loop="gateway.event_loop:" + ("EventLoop" if config.server.workers == 1 else "SharedEventLoop"),
         ws="none",
         workers=config.server.workers,
         backlog=BACKLOG,

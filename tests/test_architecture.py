@@ -37,12 +37,14 @@ GATEWAY_ORDER = [
         "exposition",
         "allowances",
         "connection",
+        "answer_head",
+        "flow",
         "announcement",
         "exchange_faults",
         "trust",
         "memory",
     },
-    {"addresses", "signatures", "policy", "destination", "compression", "series"},
+    {"addresses", "signatures", "policy", "destination", "compression", "series", "event_loop", "request_head", "turn"},
     {"health", "delivery"},
     {"sharing"},
     {"coalescing"},
@@ -168,7 +170,7 @@ DOORS = {
     "cryptography": {"providers.token_grants"},
     "fastembed": {"providers.local.fastembed"},
     "hiredis": {"gateway.store.redis_channel", "gateway.store.redis_dialing"},
-    "httptools": {"gateway.answer_bytes"},
+    "httptools": {"gateway.answer_bytes", "gateway.protocol", "gateway.request_head"},
     "httpx": {"gateway.running"},
     "idna": {"gateway.destination"},
     "jinja2": {"gateway.console.rendering"},
@@ -195,15 +197,9 @@ DOORS = {
     },
     "starlette": {
         *("gateway.app", "gateway.lifespan", "gateway.current", "gateway.endpoints", "gateway.admin", "gateway.bodies"),
-        *(
-            "gateway.middleware",
-            "gateway.origin",
-            "gateway.sent_headers",
-            "gateway.target_admin",
-            "gateway.serving",
-            "gateway.telemetry",
-        ),
-        *("gateway.trace_frame", "gateway.console.configuration", "gateway.console.playground"),
+        *("gateway.middleware", "gateway.origin", "gateway.sent_headers", "gateway.target_admin"),
+        *("gateway.serving", "gateway.telemetry", "gateway.trace_frame", "gateway.turn"),
+        *("gateway.console.configuration", "gateway.console.playground"),
         *("gateway.console.rendering", "gateway.console.door", "gateway.console.login", "gateway.console.site"),
         "gateway.console.federated",
         *("gateway.console.overview", "gateway.console.targets", "gateway.console.keys", "gateway.console.usage"),
@@ -221,6 +217,7 @@ DOORS = {
     "torch": {"providers.local.sentence_transformers"},
     "transformers": {"providers.local.sentence_transformers"},
     "uvicorn": {"gateway.announcement", "gateway.serving", "gateway.protocol"},
+    "uvloop": {"gateway.event_loop"},
     "yaml": {"gateway.document"},
 }
 PURE = {
@@ -230,7 +227,15 @@ PURE = {
         *("routing", "packing", "planning", "contract", "policy", "lanes"),
         *("cache_control", "cache_entry", "cache_memory"),
         *("balance", "breaker", "extra_load", "latency", "delivery"),
-        *("exchange_faults", "destination", "compression", "request_bytes", "answer_bytes"),
+        *(
+            "exchange_faults",
+            "destination",
+            "compression",
+            "request_bytes",
+            "answer_bytes",
+            "answer_head",
+            "request_head",
+        ),
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}

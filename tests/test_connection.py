@@ -19,7 +19,7 @@ async def test_hanging_up() -> None:
         with client:
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(work())
+    task = client.task = asyncio.create_task(work())
     await settle()
     client.hang_up()
     with pytest.raises(asyncio.CancelledError):
@@ -38,7 +38,7 @@ async def test_hanging_up_after_the_work() -> None:
         await asyncio.sleep(0)
         return "done"
 
-    task = asyncio.create_task(work())
+    task = client.task = asyncio.create_task(work())
     await asyncio.sleep(0)
     client.hang_up()
 
