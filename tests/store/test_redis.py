@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
-import struct
 import time as real_time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
@@ -492,22 +491,6 @@ async def test_used_for_long(redis_server: RedisServer, asked: Ask, lasts: int, 
     await store.close()
 
     assert [True] * 3 == [at_most - 5 <= ttl <= at_most for at_most, ttl in zip((lasts, 77, lasts), left, strict=True)]
-
-
-async def test_right_estimate(redis_server: RedisServer) -> None:
-    """A bucket from which just the amount was spent is not written again."""
-    time = FakeTime(NOW)
-    store = RedisStore(RedisLink(Address.of(redis_server.url, None), timeout=5), time.clock)
-    kept = []
-    with redis.Redis(port=redis_server.port) as client:
-        await reserve(store, "r", [REQUESTS], 30)
-        for spent in (1, 0):
-            time.now += 1
-            await settle(store, "r", [REQUESTS], [spent])
-            kept.append(client.get(limit(REQUESTS)))
-        await store.close()
-
-    assert [(999.0, NOW), (1000.0, NOW + 2)] == [struct.unpack("<dd", each[:16]) for each in kept]
 
 
 async def test_redis_has_the_time(redis_server: RedisServer) -> None:

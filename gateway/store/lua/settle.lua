@@ -1,13 +1,10 @@
--- Ends a reservation, of leases once. A gate's own number is what was spent; a bucket may owe as much as its limit, and
--- is left as it is where just the amount was spent.
+-- Ends a reservation, of leases once. A gate's own number is what was spent; a bucket may owe as much as its limit.
 
 for _, key in ipairs(KEYS) do
   local kind, limit, amount, spent = gate()
   if kind == BUCKET then
-    if spent ~= amount then
-      local level, ends = level_of(key, limit)
-      keep_level(key, math.max(-limit, math.min(limit, level + amount - spent)), ends)
-    end
+    local level, ends = level_of(key, limit)
+    keep_level(key, math.max(-limit, math.min(limit, level + amount - spent)), ends)
   else
     local field = 'lease:' .. ARGV[1]
     local kept = redis.call('HGET', key, field)
