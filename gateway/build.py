@@ -207,7 +207,7 @@ def store(config: Config) -> Store:
 
 
 def cache(config: Config, values: ValueStore, metrics: Metrics, spaces: Spaces) -> Cache | None:
-    """Its Redis is that of the state, over connections of its own: what is slow here must not hold up limits."""
+    """Its Redis is that of the state, over links of its own: what is slow here must not hold up limits."""
     kept = config.cache
     if kept is None:
         return None
@@ -215,7 +215,7 @@ def cache(config: Config, values: ValueStore, metrics: Metrics, spaces: Spaces) 
     if kept.redis:
         from gateway.store.redis_cache import RedisCache
 
-        shared = RedisCache(_link(config.state), kept.ttl)
+        shared = RedisCache(lambda: _link(config.state), kept.ttl)
     return Cache(Memory(kept.memory), shared, values, kept.ttl, kept.scope, time.time, metrics, spaces.generation)
 
 

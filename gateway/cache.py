@@ -90,24 +90,25 @@ class Cache:
 
     async def find(self, keys: Sequence[bytes], dimensions: int, model: str) -> list[Kept | None]:
         """What is kept under each key; nothing is waited for where memory has it all."""
-        now = self._clock()
-        found = [self._fresh(self._memory.get(key), now) for key in keys]
+        since = self._since()
+        found = self._memory.find(keys, since)
         lacking = [place for place, kept in enumerate(found) if kept is None]
         if lacking and self._shared is not None and self._epoch is not None:
-            entries = await self._shared.look_up([keys[place] for place in lacking])
-            for place, entry in zip(lacking, entries or (), strict=entries is not None):
-                kept = None if entry is None else self._fresh(unpack(keys[place], entry, dimensions), now)
-                if kept is not None:
-                    self._memory.put(keys[place], kept)
-                    found[place] = kept
-            self._tell_size()
-            lacking = [place for place in lacking if found[place] is None]
+            wanted = keys if len(lacking) == len(keys) else [keys[place] for place in lacking]
+            entries = await self._shared.look_up(wanted)
+            if entries is not None:
+                for place, key, kept in zip(lacking, wanted, unpack(wanted, entries, dimensions), strict=True):
+                    if kept is not None and kept.made > since:
+                        self._memory.put(key, kept)
+                        found[place] = kept
+                self._tell_size()
+                lacking = [place for place in lacking if found[place] is None]
         self._count(model, len(keys) - len(lacking), len(lacking))
         return found
 
     def remembered(self, key: bytes) -> Kept | None:
         """What memory has by now, for whoever has looked before and found nothing."""
-        return self._fresh(self._memory.get(key), self._clock())
+        return self._memory.find((key,), self._since())[0]
 
     def keep(self, entries: Mapping[bytes, Kept]) -> None:
         for key, kept in entries.items():
@@ -164,8 +165,9 @@ class Cache:
     def now(self) -> float:
         return self._clock()
 
-    def _fresh(self, kept: Kept | None, now: float) -> Kept | None:
-        return kept if kept is not None and now - kept.made < self._ttl else None
+    def _since(self) -> float:
+        """What was made then or before is too old."""
+        return self._clock() - self._ttl
 
     def _count(self, model: str, hits: int, misses: int) -> None:
         self._metrics.cached(model, hits, misses)

@@ -7,6 +7,7 @@ key of another is as broken as one that has lost a byte.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import struct
@@ -19,18 +20,21 @@ from typing import Any, Final, get_args
 from gateway.answers import UsageSource
 from providers import codec
 from providers.base import Input, InputType
+from providers.values import frozen
 
 _FORMAT: Final = 1
 """Of keys and entries: with another number here, everything that was kept before is unknown."""
 _SOURCES: Final[tuple[UsageSource, ...]] = get_args(UsageSource)
 _CHECKSUM: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<BBdI")
-"""Format, source of the tokens, when it was made, tokens; the vector follows."""
+"""Format, source of the tokens, when it was made, tokens."""
+_ENTRY: Final = struct.Struct("<IBBdI")
+"""The checksum of all that follows and of the key before it, the head; the vector follows."""
 _TEXT: Final = b"t"
 _TOKEN_IDS: Final = b"i"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """One input's vector as float32 bytes, right by the output contract, and its tokens.
 
@@ -66,11 +70,11 @@ class Recipe:
 
     def keys(self, inputs: Sequence[Input]) -> list[bytes]:
         """Of each input as it is sent, after prompt and cut; 32 bytes each."""
-        told = [
+        extra = json.dumps(self.extra, sort_keys=True) if self.extra else ""
+        recipe = _digest(
             *(_FORMAT, self.epoch, self.space, self.generation, self.made_by, self.upstream, self.final, self.sent),
-            *(self.input_type, self.normalize, self.extra, self.owner),
-        ]
-        recipe = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+            *(self.input_type, self.normalize, extra, self.owner),
+        )
         text, ids = recipe + _TEXT, recipe + _TOKEN_IDS
         sha256 = hashlib.sha256
         return [
@@ -81,23 +85,33 @@ class Recipe:
         ]
 
 
+@functools.lru_cache(maxsize=1000, typed=True)
+def _digest(*told: str | int | None) -> bytes:
+    """Most requests to a route are alike in all but their inputs."""
+    return hashlib.sha256(json.dumps(told).encode()).digest()
+
+
 def _four_bytes(ids: Sequence[int]) -> bytes:
     return array("I", ids).tobytes()
 
 
 def pack(key: bytes, kept: Kept) -> bytes:
-    body = _HEAD.pack(_FORMAT, _SOURCES.index(kept.source), kept.made, kept.tokens) + kept.vector
-    return _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(key))) + body
+    head = _HEAD.pack(_FORMAT, _SOURCES.index(kept.source), kept.made, kept.tokens)
+    return _CHECKSUM.pack(zlib.crc32(kept.vector, zlib.crc32(key + head))) + head + kept.vector
 
 
-def unpack(key: bytes, entry: bytes, dimensions: int) -> Kept | None:
-    """None for whatever is not, bit for bit, an entry of this key with a vector of this length."""
-    if len(entry) != _CHECKSUM.size + _HEAD.size + dimensions * codec.FLOAT32.itemsize:
-        return None
-    body = memoryview(entry)[_CHECKSUM.size :]
-    if _CHECKSUM.unpack_from(entry) != (zlib.crc32(body, zlib.crc32(key)),):
-        return None
-    form, source, made, tokens = _HEAD.unpack_from(body)
-    if form != _FORMAT or source >= len(_SOURCES):
-        return None
-    return Kept(bytes(body[_HEAD.size :]), tokens, _SOURCES[source], made)
+def unpack(keys: Sequence[bytes], entries: Sequence[bytes | None], dimensions: int) -> list[Kept | None]:
+    """None for whatever is not, bit for bit, an entry of its key with a vector of this length."""
+    begin, crc32, read = _ENTRY.size, zlib.crc32, _ENTRY.unpack_from
+    size = begin + dimensions * codec.FLOAT32.itemsize
+    found: list[Kept | None] = []
+    for key, entry in zip(keys, entries, strict=True):
+        kept = None
+        if entry is not None and len(entry) == size:
+            vector = entry[begin:]
+            checksum, form, source, made, tokens = read(entry)
+            told = key + entry[_CHECKSUM.size : begin]
+            if checksum == crc32(vector, crc32(told)) and form == _FORMAT and source < len(_SOURCES):
+                kept = Kept(vector, tokens, _SOURCES[source], made)
+        found.append(kept)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.cache_entry import Kept
@@ -24,27 +25,32 @@ class Memory:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: bytes) -> Kept | None:
-        kept = self._entries.get(key)
-        if kept is not None:
-            self._entries.move_to_end(key)
-        return kept
+    def find(self, keys: Sequence[bytes], since: float) -> list[Kept | None]:
+        """What is kept under each key that was made after `since`, in seconds since the epoch."""
+        get, used = self._entries.get, self._entries.move_to_end
+        found: list[Kept | None] = []
+        for key in keys:
+            kept = get(key)
+            if kept is not None:
+                used(key)
+                if kept.made <= since:
+                    kept = None
+            found.append(kept)
+        return found
 
     def put(self, key: bytes, kept: Kept) -> None:
-        if _size(kept) > self.limit:
+        size = _size(kept)
+        if size > self.limit:
             return
-        self.drop(key)
+        former = self._entries.pop(key, None)
+        if former is not None:
+            self.bytes -= _size(former)
         self._entries[key] = kept
-        self.bytes += _size(kept)
+        self.bytes += size
         while self.bytes > self.limit:
             _, oldest = self._entries.popitem(last=False)
             self.bytes -= _size(oldest)
             self.evictions += 1
-
-    def drop(self, key: bytes) -> None:
-        kept = self._entries.pop(key, None)
-        if kept is not None:
-            self.bytes -= _size(kept)
 
     def clear(self) -> None:
         self._entries.clear()

@@ -100,7 +100,7 @@ def test_one_key_each(inputs: list[Input]) -> None:
 def test_there_and_back(key: bytes, kept: Kept) -> None:
     """An entry comes out as it went in."""
 
-    assert kept == unpack(key, pack(key, kept), DIMENSIONS)
+    assert [kept] == unpack([key], [pack(key, kept)], DIMENSIONS)
 
 
 @given(KEYS, KEPT, st.data())
@@ -110,14 +110,14 @@ def test_one_wrong_bit(key: bytes, kept: Kept, data: st.DataObject) -> None:
     bit = data.draw(st.integers(0, len(entry) * 8 - 1))
     entry[bit // 8] ^= 1 << bit % 8
 
-    assert unpack(key, bytes(entry), DIMENSIONS) is None
+    assert [None] == unpack([key], [bytes(entry)], DIMENSIONS)
 
 
 @given(KEYS, KEYS, KEPT)
 def test_under_another_key(key: bytes, other: bytes, kept: Kept) -> None:
     """What lies under another key than its own is no entry: no text gets the vector of another."""
 
-    assert (None if other != key else kept) == unpack(other, pack(key, kept), DIMENSIONS)
+    assert [None if other != key else kept] == unpack([other], [pack(key, kept)], DIMENSIONS)
 
 
 @pytest.mark.parametrize("dimensions", [DIMENSIONS - 1, DIMENSIONS + 1])
@@ -125,11 +125,23 @@ def test_of_another_length(dimensions: int) -> None:
     """An entry whose vector has another length than is wanted is none."""
     entry = pack(b"k" * 32, Kept(bytes(4 * DIMENSIONS), 1, "counted", 0.0))
 
-    assert unpack(b"k" * 32, entry, dimensions) is None
+    assert [None] == unpack([b"k" * 32], [entry], dimensions)
+
+
+@given(st.lists(st.tuples(KEYS, KEPT, st.sampled_from(["whole", "broken", "none"])), max_size=6))
+def test_each_at_its_place(told: list[tuple[bytes, Kept, str]]) -> None:
+    """Of several, each is what it is, whatever the others are."""
+    whole = [pack(key, kept) for key, kept, _ in told]
+    forms = [{"whole": entry, "broken": entry[:-1] + bytes([entry[-1] ^ 1]), "none": None} for entry in whole]
+    entries = [form[how] for form, (_, _, how) in zip(forms, told, strict=True)]
+
+    assert [kept if how == "whole" else None for _, kept, how in told] == unpack(
+        [key for key, _, _ in told], entries, DIMENSIONS
+    )
 
 
 @given(KEYS, st.binary(max_size=40))
 def test_anything_else(key: bytes, found: bytes) -> None:
     """Whatever else lies in a Redis is no entry, and no error."""
 
-    assert unpack(key, found, DIMENSIONS) is None
+    assert [None] == unpack([key], [found], DIMENSIONS)

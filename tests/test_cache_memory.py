@@ -15,6 +15,10 @@ def kept(size: int, tokens: int = 0) -> Kept:
     return Kept(bytes(size), tokens, "counted", 0.0)
 
 
+def get(memory: Memory, name: str) -> Kept | None:
+    return memory.find([name.encode()], -1.0)[0]
+
+
 ONE = 33 + 8 + BESIDES
 """Bytes of an entry with a vector of 8."""
 STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([0, 8, 500, 2000]), st.booleans()), max_size=40)
@@ -28,7 +32,7 @@ def test_bound(steps: list[tuple[str, int, bool]]) -> None:
         if puts:
             memory.put(name.encode(), kept(size, number))
             last[name] = number
-        found = memory.get(name.encode())
+        found = get(memory, name)
 
         assert found is None or found.tokens == last[name]
         assert memory.bytes <= 3000
@@ -40,10 +44,10 @@ def test_the_longest_unused_goes() -> None:
     memory = Memory(2 * ONE)
     memory.put(b"a", kept(8))
     memory.put(b"b", kept(8))
-    memory.get(b"a")
+    get(memory, "a")
     memory.put(b"c", kept(8))
 
-    assert (True, False, True, 1) == (*(memory.get(key) is not None for key in (b"a", b"b", b"c")), memory.evictions)
+    assert (True, False, True, 1) == (*(get(memory, name) is not None for name in "abc"), memory.evictions)
 
 
 def test_too_large() -> None:
@@ -52,7 +56,7 @@ def test_too_large() -> None:
     memory.put(b"a", kept(8))
     memory.put(b"b", kept(9))
 
-    assert (True, None) == (memory.get(b"a") is not None, memory.get(b"b"))
+    assert (True, None) == (get(memory, "a") is not None, get(memory, "b"))
 
 
 def test_put_again() -> None:
@@ -70,7 +74,16 @@ def test_clear() -> None:
     memory.put(b"a", kept(8))
     memory.clear()
 
-    assert (0, 0, None) == (len(memory), memory.bytes, memory.get(b"a"))
+    assert (0, 0, None) == (len(memory), memory.bytes, get(memory, "a"))
+
+
+def test_too_old() -> None:
+    """What was made at the time that is asked for, or before, is not found; what is, is found at its place."""
+    memory = Memory(10 * ONE)
+    for name, made in ((b"a", 1.0), (b"b", 2.0), (b"c", 3.0)):
+        memory.put(name, Kept(bytes(8), 1, "counted", made))
+
+    assert [None, 3.0, None, None] == [each and each.made for each in memory.find([b"a", b"c", b"d", b"b"], 2.0)]
 
 
 def test_honest() -> None:

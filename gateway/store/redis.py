@@ -12,10 +12,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from gateway import gates as rules
 from gateway.auth import KeyRecord
 from gateway.gates import Gate, Standings
-from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, unavailable
+from gateway.store import StoreError, Usage, UsageKey, UsageQuery, grants, redis_limits, unavailable
 from gateway.store.redis_link import RedisLink, Script
 
 _KEYS: Final = "gateway:keys"
@@ -57,7 +56,8 @@ class RedisStore:
         return None if sha256 is None else await self.find_key(_text(sha256))
 
     async def list_keys(self, name: str | None = None) -> Sequence[KeyRecord]:
-        kept: dict[bytes, bytes] = await self._link.command("HGETALL", _KEYS)
+        found = await self._link.command("HGETALL", _KEYS)
+        kept: dict[bytes, bytes] = dict(zip(found[::2], found[1::2], strict=True))
         begin = b"[" if name is None else f"[{json.dumps(name)}, ".encode()  # as `_changeable` writes it
         hashes = [
             field.removeprefix(b"record:")
@@ -93,32 +93,15 @@ class RedisStore:
         """Redis is always waited for."""
 
     async def reserve(self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], lease: float) -> Standings:
-        words = self._words(reservation, lease, gates, amounts, [int(gate.shadow) for gate in gates])
-        now, *found = await self._link.script(_RESERVE, _names(gates), words)
-        at, lefts, fits = float(now), list(map(float, found[::2])), [fitted == 1 for fitted in found[1::2]]
-        if all(fits):
-            return Standings([left - amount for left, amount in zip(lefts, amounts, strict=True)])
-        told = list(zip(gates, amounts, lefts, fits, strict=True))
-        refused = any(not fitted and not gate.shadow for gate, _, _, fitted in told)
-        return Standings(
-            [left - amount if fitted and not refused else left for _, amount, left, fitted in told],
-            [None if fitted else rules.wait(gate, amount, left, at) for gate, amount, left, fitted in told],
-        )
+        told = redis_limits.to_reserve(gates, amounts, lease, self._now())
+        answer = await self._link.script(_RESERVE, redis_limits.names(gates), (reservation, told))
+        return redis_limits.standings(gates, amounts, answer)
 
     async def settle(
         self, reservation: str, gates: Sequence[Gate], amounts: Sequence[int], spent: Sequence[int]
     ) -> None:
-        await self._link.script(_SETTLE, _names(gates), self._words(reservation, 0.0, gates, amounts, spent))
-
-    def _words(
-        self, reservation: str, lease: float, gates: Sequence[Gate], amounts: Sequence[int], own: Sequence[int]
-    ) -> list[str | float]:
-        """What `lua/gates.lua` says."""
-        words: list[str | float] = [self._time(), reservation, lease]
-        for gate, amount, word in zip(gates, amounts, own, strict=True):
-            kind = "bucket" if gate.refills else "concurrent" if gate.kind == "concurrent" else "budget"
-            words += [kind, gate.limit, amount, "" if gate.ends is None else gate.ends, word]
-        return words
+        told = redis_limits.to_settle(gates, amounts, spent, self._now())
+        await self._link.script(_SETTLE, redis_limits.names(gates), (reservation, told))
 
     # ── usage ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,8 +150,11 @@ class RedisStore:
     # ── itself ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _time(self) -> str | float:
-        """As the scripts want it: '' for Redis's own."""
+        """As the scripts of values want it: '' for Redis's own."""
         return "" if self._clock is None else self._clock()
+
+    def _now(self) -> float | None:
+        return None if self._clock is None else self._clock()
 
     async def ping(self) -> None:
         """A write: a replica, or a Redis that is full, answers everything else."""
@@ -191,10 +177,6 @@ def _record(sha256: str, made: bytes, record: bytes, end: bytes | None) -> KeyRe
     name, models, expires, granted = json.loads(record)
     revoked = None if end is None else float(end)
     return KeyRecord(key_id, name, sha256, tuple(models), created, expires, revoked, **grants.read(granted))
-
-
-def _names(gates: Sequence[Gate]) -> list[str]:
-    return [f"{{gateway:limits}}:{gate.id}" for gate in gates]
 
 
 def _family(name: str) -> str:

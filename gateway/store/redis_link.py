@@ -1,78 +1,46 @@
 """The way to a Redis: a command goes out once, and comes back soon or fails.
 
-What reserves may not run twice, so nothing is sent again: not by redis-py, whose own retries are turned off, and not
-here. An idle connection that the server has closed is noticed before it is used.
+What reserves may not run twice, so nothing is sent again. An idle connection that the server has closed is noticed
+before it is used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import pathlib
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
-from redis import exceptions
-from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.sentinel import MasterNotFoundError
-
+from gateway.errors import StateUnavailable
 from gateway.logs import GATEWAY
-from gateway.store import StoreError, redis_client, unavailable
+from gateway.store import StoreError, unavailable
 from gateway.store.outage import Outage, Refusals
 from gateway.store.redis_address import Address
+from gateway.store.redis_dialing import Dial, Words, trusting
+from gateway.store.redis_faults import Refused, TooMany, reason
+from gateway.store.redis_sentinels import Sentinels
+from gateway.store.redis_server import RedisServer
 
 TIMEOUT_SECONDS: Final = 0.5
-"""For one command, connecting included, from when it has its turn."""
-CONNECTIONS: Final = 32
-"""Most commands of one process under way at once; the others wait their turn."""
-TURN_TIMES: Final = 4
-"""For its turn a command may wait so many times as long: behind a Redis that is slow they would pile up."""
-_PARTS: Final = 20
-"""Of a time. A burst of requests may keep this process from looking for answers longer than a Redis may take for them,
-and would pass for an outage: however long it is busy between two looks, that is one part of the time."""
-_REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (exceptions.AuthenticationError, "it refuses the user or the password"),
-    (exceptions.NoPermissionError, "this user may not do what the gateway needs"),
-    (exceptions.BusyLoadingError, "it is still loading its data"),
-    (exceptions.ReadOnlyError, "it is a replica and takes no writes"),
-    (exceptions.OutOfMemoryError, "its memory is full"),
-    (exceptions.MasterDownError, "it has lost its master"),
-    (exceptions.ClusterDownError, "the cluster is down"),
-    (MasterNotFoundError, "no sentinel that answers knows a master"),
-    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
-    (ssl.SSLError, "it does not speak TLS as it should"),
-    (ConnectionRefusedError, "the connection is refused"),
-    (TimeoutError, "it does not answer in time"),
-    (exceptions.TimeoutError, "it does not answer in time"),
-)
-"""What an operator is told; redis-py's own words are not, since some quote what was sent."""
-_VAGUE_REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (exceptions.RedisClusterException, "no node of a cluster answers"),
-    (exceptions.ResponseError, "it refuses a command"),
-    (BaseException, "the connection fails"),
-)
-_LOSSES: Final = (
-    exceptions.NoPermissionError,
-    exceptions.ReadOnlyError,
-    exceptions.OutOfMemoryError,
-    exceptions.MasterDownError,
-    exceptions.ClusterDownError,
-)
-"""Refusals that every other command would meet too; any other refusal is an answer to one command."""
-_TIMEOUTS: Final = (TimeoutError, exceptions.TimeoutError)
-_FAILURES: Final = (
-    exceptions.RedisError,
-    exceptions.RedisClusterException,
-    OSError,
-    LookupError,  # redis-py's cluster client, when its table of slots
-    AttributeError,  # or of nodes has not heard yet of what another node names
-)
+"""For one command; where a connection has to be made first, for that as well."""
+
+_LEFT: Final = ("READONLY", "MAXCLIENTS")
+"""Refusals after which another connection is made: the name may lead to another server by now, this one hangs up."""
+
+
+class _Way(Protocol):
+    """Every outcome is a value: an answer, or an exception."""
+
+    def ask(self, words: Words) -> asyncio.Future[Any]: ...
+
+    def ask_all(self, each: Sequence[Words]) -> asyncio.Future[Any]: ...
+
+    def leave(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,95 +73,96 @@ class RedisLink:
     ) -> None:
         """Connects to nothing yet; raises StoreError where the CA file cannot be used."""
         self.name = address.name
-        self._client = redis_client.client(address, ca_file, CONNECTIONS)
-        self._timeout = timeout
-        self._turn = asyncio.Semaphore(CONNECTIONS)
+        self.is_cluster = address.kind == "cluster"
+        self._way = _way(address, ca_file, timeout, self._require)
         self._outage = Outage(clock)
         self._refusals = Refusals(clock)
         self._late_since: float | None = None
         self._reason = ""
         self._closed = False
 
-    @property
-    def is_cluster(self) -> bool:
-        return isinstance(self._client, RedisCluster)
-
     async def command(self, *words: str | bytes | float) -> Any:
-        return await self._once(lambda: self._client.execute_command(*words))
+        return await self._once(words)
 
-    async def commands(self, each: Iterable[Sequence[str | bytes | float]]) -> list[Any]:
+    def begin(self, *words: str | bytes | float) -> asyncio.Future[Any]:
+        """For whoever may not wait until the end; the outcome is a value, for every failure an exception."""
+        try:
+            began = self._begin()
+        except StateUnavailable as error:
+            future = asyncio.get_running_loop().create_future()
+            future.set_result(error)
+            return future
+        future = self._way.ask(words)
+        future.add_done_callback(lambda done: self._judge(done.result(), began))
+        return future
+
+    async def commands(self, each: Sequence[Words]) -> list[Any]:
         """Sent together, one after the other and not as one step; in a Cluster to all nodes concerned at once."""
+        began = self._begin()
+        outcome = await self._way.ask_all(each)
+        answers: list[Any] = outcome if isinstance(outcome, list) else [outcome]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise self._failed(answer, began)
+        self._answered()
+        return answers
 
-        async def run() -> list[Any]:
-            pipeline = self._client.pipeline(transaction=False)
-            for words in each:
-                pipeline.execute_command(*words)
-            return await pipeline.execute()
-
-        together: list[Any] = await self._once(run)
-        return together
-
-    async def script(self, script: Script, keys: Sequence[str], values: Sequence[str | float | bytes]) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], values: Words) -> Any:
         """Runs a script; a Redis that has forgotten it, and so has not run it, is sent its text."""
         rest = (len(keys), *keys, *values)
-
-        async def run() -> Any:
-            try:
-                return await self._client.execute_command("EVALSHA", script.sha1, *rest)
-            except exceptions.NoScriptError:
-                return await self._client.execute_command("EVAL", script.text, *rest)
-
-        return await self._once(run)
+        answer = await self._once(("EVALSHA", script.sha1, *rest), unless="NOSCRIPT")
+        return await self._once(("EVAL", script.text, *rest)) if isinstance(answer, Refused) else answer
 
     async def close(self) -> None:
         self._closed, self._reason = True, "it is closed"
-        with contextlib.suppress(*_FAILURES):
-            await redis_client.close(self._client)
+        await self._way.close()
 
-    async def _once(self, run: Callable[[], Awaitable[Any]]) -> Any:
-        if self._turn.locked():
-            await self._wait_for_turn()
-        else:
-            await self._turn.acquire()  # at once, without a timer
-        try:
-            return await self._in_turn(run)
-        finally:
-            self._turn.release()
-
-    async def _wait_for_turn(self) -> None:
-        try:
-            async with within(TURN_TIMES * self._timeout):
-                await self._turn.acquire()
-        except TimeoutError:  # which says nothing of the Redis
-            raise unavailable() from self._why("too many commands are waiting for it")
-
-    async def _in_turn(self, run: Callable[[], Awaitable[Any]]) -> Any:
-        if self._closed or not self._outage.may_try():  # those that waited behind one that failed, too
-            raise unavailable() from self._why(self._reason)
-        began = asyncio.get_running_loop().time()
-        try:
-            async with within(self._timeout):
-                answer = await run()
-        except _FAILURES as error:
-            reason = _reason(error)
-            if isinstance(error, exceptions.ResponseError) and not isinstance(error, _LOSSES):
-                self._answered()
-                if (refused := self._refusals.add()) is not None:
-                    told = {"state": self.name, "error": type(error).__name__, "commands": refused}
-                    GATEWAY.error("the state refuses a command", extra={"fields": told})
-            elif not isinstance(error, _TIMEOUTS) or self._late_again(began):
-                self._reason = reason
-                self._outage.begin()
-            if isinstance(error, exceptions.ReadOnlyError) and isinstance(self._client, Redis):
-                with contextlib.suppress(*_FAILURES):  # its name may lead to another server by now
-                    await self._client.connection_pool.disconnect(inuse_connections=False)
-            raise unavailable() from self._why(reason)
+    async def _once(self, words: Words, unless: str = "") -> Any:
+        """A refusal of the code `unless` is an answer, too."""
+        began = self._begin()
+        answer = await self._way.ask(words)
+        if isinstance(answer, Exception) and not (isinstance(answer, Refused) and answer.code == unless):
+            raise self._failed(answer, began)
         self._answered()
         return answer
+
+    def _begin(self) -> float:
+        self._require()
+        return asyncio.get_running_loop().time()
+
+    def _require(self) -> None:
+        """Raises StateUnavailable where nobody may be asked."""
+        if self._closed or not self._outage.may_try():
+            raise self._unavailable(self._reason)
 
     def _answered(self) -> None:
         self._late_since = None
         self._outage.end()
+
+    def _judge(self, outcome: Any, began: float) -> None:
+        if isinstance(outcome, Exception):
+            self._failed(outcome, began)
+        else:
+            self._answered()
+
+    def _failed(self, failure: Exception, began: float) -> StateUnavailable:
+        """What is to be raised."""
+        if isinstance(failure, StateUnavailable):
+            return failure
+        why = reason(failure)
+        if isinstance(failure, Refused) and not failure.is_loss:
+            self._answered()
+            if (refused := self._refusals.add()) is not None:
+                told = {"state": self.name, "error": failure.code, "commands": refused}
+                GATEWAY.error("the state refuses a command", extra={"fields": told})
+        elif not isinstance(failure, (TooMany, TimeoutError)) or (
+            isinstance(failure, TimeoutError) and self._late_again(began)
+        ):
+            self._reason = why
+            self._outage.begin()
+        if isinstance(failure, Refused) and failure.code in _LEFT:
+            self._way.leave()
+        return self._unavailable(why)
 
     def _late_again(self, began: float) -> bool:
         """Whether a command that had no answer in time began after another had none: one stall is no outage."""
@@ -201,36 +170,24 @@ class RedisLink:
             self._late_since = asyncio.get_running_loop().time()
         return began >= self._late_since
 
-    def _why(self, reason: str) -> StoreError:
-        return StoreError(f"The state at {self.name} cannot be reached: {reason}.")
+    def _unavailable(self, reason: str) -> StateUnavailable:
+        error = unavailable()
+        error.__cause__ = StoreError(f"The state at {self.name} cannot be reached: {reason}.")
+        return error
 
 
-@asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Raises TimeoutError when the time is up, as it passes for a process that may be busy: see `_PARTS`."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-        timer = loop.call_later(seconds / _PARTS, lambda: begin(_PARTS - 1))
+def _way(address: Address, ca_file: str | None, seconds: float, require: Callable[[], None]) -> _Way:
+    tls = trusting(ca_file) if address.tls else None
+    dial = Dial(seconds, tls, address.user, address.password, address.database)
+    if address.kind == "cluster":
+        from gateway.store.redis_cluster import RedisServers  # 6 MB, for few
 
-        def begin(left: int) -> None:
-            nonlocal timer
-            if left:
-                timer = loop.call_later(seconds / _PARTS, begin, left - 1)
-            else:
-                limit.reschedule(loop.time())
+        return RedisServers(address.hosts, dial, require)
+    if address.kind == "sentinel":
+        return RedisServer(Sentinels(address.hosts, address.service, dial).master, dial)
+    (host,) = address.hosts
 
-        try:
-            yield
-        finally:
-            timer.cancel()
+    async def known() -> tuple[str, int]:
+        return host
 
-
-def _reason(error: BaseException) -> str:
-    """Of the error or, where that says little, of what redis-py has wrapped in it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        for kind, reason in _REASONS:
-            if isinstance(seen, kind):
-                return reason
-        seen = seen.__cause__ or seen.__context__
-    return next(reason for kind, reason in _VAGUE_REASONS if isinstance(error, kind))
+    return RedisServer(known, dial)
