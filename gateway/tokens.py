@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from gateway import vocabulary
 from gateway.portions import portions
 from gateway.vocabulary import cl100k
-from gateway.word_tokens import WordTokens
 
 LONGEST_TOKEN: Final = 128  # bytes
 
@@ -64,7 +63,6 @@ class TiktokenCounter:
 
     def __init__(self, exact: bool = True) -> None:
         self.exact = exact
-        self._words = WordTokens(lambda text: len(cl100k().encode_ordinary(text)))
 
     @property
     def is_loaded(self) -> bool:
@@ -72,7 +70,7 @@ class TiktokenCounter:
 
     def count(self, text: str) -> int:
         if len(text) < LONG:
-            return self._words.count(text)
+            return len(cl100k().encode_ordinary(text))
         # A list of a million ids is made under the GIL, and stalls the event loop for 10 ms even from a thread;
         # a buffer of them does not. This call raises ValueError where `encode_ordinary` panics.
         ids = (cl100k().encode_to_numpy(piece, disallowed_special=()) for piece in pieces(text))

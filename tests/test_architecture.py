@@ -44,7 +44,6 @@ GATEWAY_ORDER = [
         "trust",
         "memory",
         "portions",
-        "word_tokens",
     },
     {"addresses", "signatures", "policy", "destination", "compression", "answer_head", "series"},
     {"event_loop", "request_head", "turn"},
@@ -245,7 +244,7 @@ PURE = {
         *("balance", "breaker", "extra_load", "latency", "delivery"),
         *("exchange_faults", "destination", "compression", "request_bytes"),
         *("answer_head", "answer_parser", "answer_bytes", "turn_head", "request_head"),
-        *("portions", "word_tokens"),
+        "portions",
     )
 }
 READS_OUTSIDE = {"asyncio", "os", "socket", "subprocess", "threading", "time", "random", "pathlib", "logging"}
