@@ -158,6 +158,7 @@ class Channel(asyncio.BufferedProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+        self._transport = None  # with TLS it holds this one, too, and a large buffer
         self._on_lost(self)
 
     def _wake(self) -> None:

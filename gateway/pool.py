@@ -71,8 +71,8 @@ class Pool:
         """Nothing is kept any more: what is idle is closed now, what is under way when it is done."""
         self._retired = True
         for idle in self._idle.values():
-            for connection in idle:
-                connection.abort()
+            while idle:
+                idle.pop().abort()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pathlib
 import time
+import weakref
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +16,7 @@ import pytest
 import uvloop
 
 from gateway import pool as pool_module
+from gateway.channel import Channel
 from gateway.exchange_faults import (
     BROKEN_OFF,
     CLOSED_EARLY,
@@ -444,6 +447,31 @@ async def test_server_that_speaks_first(upstream: Upstream) -> None:
 async def test_tls_with_a_plain_server(upstream: Upstream, openai_upstream: FakeOpenAI) -> None:
     """A server that does not speak TLS cannot be connected to with it."""
     assert NOT_CONNECTED == await send(upstream, openai_upstream.base_url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_closed_connections_are_forgotten(
+    secure: FakeOpenAI, openai_upstream: FakeOpenAI, loop: str, secured: bool
+) -> None:
+    """A connection that was closed is gone at once, with its buffers, and leaves nothing for the garbage collector."""
+    fake = secure if secured else openai_upstream
+
+    async def run() -> list[weakref.ref[Channel]]:
+        upstream, via = Upstream(), Via(None, str(secure.ca_file) if secured else None)
+        await send(upstream, f"{fake.base_url}/embeddings", via=via)
+        channels = [weakref.ref(channel) for channel in upstream.pool(via)._open]
+        await upstream.close()
+        return channels
+
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if loop == "uvloop" else None) as runner:
+            channels = runner.run(run())
+        assert [None] == [channel() for channel in channels]
+    finally:
+        gc.enable()
 
 
 async def test_cancelled_with_the_answer_in_hand(upstream: Upstream) -> None:
