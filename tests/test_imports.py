@@ -11,7 +11,10 @@ import pytest
 
 from gateway.auth import key_hash, new_key
 
-OPTIONAL = ("botocore", "cryptography", "httpx", "jinja2", "jwt", "onnxruntime", "opentelemetry", "redis", "tokenizers")
+OPTIONAL = (
+    *("botocore", "cryptography", "hiredis", "httpx", "jinja2", "jwt", "onnxruntime", "opentelemetry", "redis"),
+    "tokenizers",
+)
 
 SERVING = f"""
 import pathlib, sys
@@ -56,9 +59,10 @@ def test_what_is_not_configured_is_not_imported(tmp_path: pathlib.Path) -> None:
         ("admin_key: 0123456789abcdef", SQLITE, {"jinja2"}),
         (f"jwt: [{GOOGLE}]", SQLITE, {"cryptography", "jwt"}),
         ("signing_key_file: secret", SQLITE, {"cryptography", "jwt"}),
-        ("", "redis://127.0.0.1:1", {"redis"}),
+        ("", "redis://127.0.0.1:1", {"hiredis"}),
+        ("", "redis+cluster://127.0.0.1:1", {"hiredis", "redis"}),
     ],
-    ids=["console", "issuer", "minting", "redis"],
+    ids=["console", "issuer", "minting", "redis", "cluster"],
 )
 def test_what_is_configured_is_imported(tmp_path: pathlib.Path, access: str, state: str, expected: set[str]) -> None:
     """What will be used is there before the first request, which does not wait for it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +16,7 @@ from gateway.console.door import Visit
 from gateway.console.rendering import Pages
 from gateway.errors import GatewayError
 from gateway.middleware import RECORD
+from gateway.record import Record
 from gateway.service import Gateway
 from providers import codec
 
@@ -73,7 +73,8 @@ class PlaygroundPage:
         began = loop.time()
         try:
             asked = wire.parse_request(body)
-            record = dataclasses.replace(visit.request.scope[RECORD], model=model)
+            page: Record = visit.request.scope[RECORD]
+            record = Record(page.request_id, page.clock, page.started, model=model, trace=page.trace)
             result = await self.gateway.embed(asked, OPERATOR, began + self.timeout, record)
         except GatewayError as error:
             return Trial(model, refusal=error.message)
