@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway import contract, tracing
 from gateway.coalescing import SMALL, Coalescer, Way
-from gateway.delivery import Answer, Job
+from gateway.delivery import Answer, Job, SharedFault
 from gateway.health import Ticket
 from gateway.metrics import Metrics
 from gateway.retry import Retry
@@ -111,7 +111,8 @@ class _Call:
             return False
         if not self.sent:
             return True
-        if not self._health.retries.take(now):
+        # of one call that was made for many together, which is made again for many, each pays its part
+        if not self._health.retries.take(now, 1 / fault.riders if isinstance(fault, SharedFault) else 1.0):
             return False
         self._calls.metrics.retried(self._job.alias, self._target.name)
         return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self, cast
 
 from gateway.allowances import Priority
 from gateway.planning import Plan
@@ -61,6 +61,19 @@ class Answer:
     target: str
     shared: bool = False
     """Whether the tokens are a share, by counts, of what was billed for this and other calls together."""
+
+
+@frozen
+class SharedFault(Fault):
+    """What a call came to that was made for so many riders together."""
+
+    riders: int = 1
+
+    @classmethod
+    def of(cls, fault: Fault, riders: int) -> Self:
+        """No item of it is any one rider's."""
+        known = {each.name: getattr(fault, each.name) for each in fields(Fault)}
+        return cls(**{**known, "item": None, "riders": riders})
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 
 from gateway import planning
 from gateway.allowances import Priority
-from gateway.delivery import Answer
+from gateway.delivery import Answer, SharedFault
 from gateway.together import together
 from providers.base import EmbedCall, Fault, FaultKind
 from providers.values import frozen
@@ -79,7 +79,7 @@ async def deliver(riders: Sequence[Rider], until: float, ask: Ask, may_repeat: C
         await together(deliver(part, until, ask, may_repeat) for part in parts)
     else:
         for rider in riders:
-            rider.tell(replace(outcome, item=None))
+            rider.tell(SharedFault.of(outcome, len(riders)))
 
 
 async def _shares(riders: Sequence[Rider], answer: Answer) -> list[Answer]:
