@@ -289,7 +289,8 @@ def test_fault_of_the_whole() -> None:
     outcomes = virtual_time.run(gathered(*(bench.ask(f"{number}") for number in range(40))))
 
     assert {(FaultKind.OVERLOADED, None)} == {(o.kind, o.item) for o in outcomes[1:] if isinstance(o, Fault)}
-    assert CONSECUTIVE >= bench.health.report(10.0)["consecutive_failures"] == len(bench.upstream.calls)
+    assert CONSECUTIVE == bench.health.report(10.0)["consecutive_failures"]
+    assert 6 >= len(bench.upstream.calls)  # three tries of two calls, one of which may be under way by then
 
 
 @pytest.mark.parametrize(
