@@ -35,7 +35,7 @@ class Tools:
     @property
     def servers(self) -> set[str]:
         """Those that can be measured here."""
-        found = {loads.NGINX, loads.GATEWAY, loads.TWO}
+        found = {loads.NGINX, loads.BARE, loads.GATEWAY, loads.TWO}
         if self.redis:
             found |= {loads.REDIS, loads.TWO_REDIS}
         return found | ({loads.LITELLM} if self.litellm else set())
@@ -84,6 +84,10 @@ def written(tools: Tools, folder: pathlib.Path, wanted: Collection[str], watched
         Program("slow", slow, ways["slow"], folder, {"PYTHONPATH": str(gateways.ROOT)}),
     ]
     servers = {loads.NGINX: nginx.proxy(tools.nginx, folder, free_port(), ways)}
+    if loads.BARE in wanted:
+        port = free_port()
+        command = [sys.executable, "-m", "bench.bare", str(port), f"http://127.0.0.1:{ways['plain']}"]
+        servers[loads.BARE] = Program("bare", command, port, folder, {"PYTHONPATH": str(gateways.ROOT)})
     for name, workers, shared in (
         (loads.GATEWAY, 1, False),
         (loads.TWO, 2, False),

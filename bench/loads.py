@@ -12,6 +12,8 @@ Texts = Literal["same", "half", "fresh"]
 Wants = Literal["base64", "float"]
 
 NGINX: Final = "nginx"
+BARE: Final = "HTTP alone"
+"""The gateway's server and client with nothing between: see bench/bare.py."""
 GATEWAY: Final = "gateway"
 TWO: Final = "gateway, 2 workers"
 REDIS: Final = "gateway, Redis"
@@ -27,7 +29,7 @@ FRESH: Final = "@"
 class Load:
     """`model` is what the gateway is asked for: `plain-b100` is answered by the upstream's `b100` over the way `plain`.
 
-    `ceiling` is what nginx is asked for: the same way, and the answer that the gateway's client gets.
+    `ceiling` is what nginx, and whoever else only hands on, is asked for: the same way, and the answer that the gateway's client gets.
     """
 
     name: str
@@ -67,9 +69,9 @@ def _forwarded() -> list[Load]:
             for connections in (1, 16, 64):
                 servers: tuple[str, ...] = (NGINX, GATEWAY)
                 if connections == compared and wants == "base64":
-                    servers = (NGINX, *GATEWAYS, LITELLM)
+                    servers = (NGINX, BARE, *GATEWAYS, LITELLM)
                 elif connections == 1 and spoken == shown == "b" and count == 1:
-                    servers = (NGINX, GATEWAY, LITELLM)
+                    servers = (NGINX, BARE, GATEWAY, LITELLM)
                 found.append(
                     Load(
                         name=f"{count} × {title} @{connections}",

@@ -14,7 +14,7 @@ from typing import Final
 
 from bench import checking, gateways, nginx, plot, report, wrk
 from bench.house import House, MissingError, Tools, find_tools, running, written
-from bench.loads import FRESH, GATEWAYS, LOADS, NGINX, Load
+from bench.loads import BARE, FRESH, GATEWAYS, LOADS, NGINX, Load
 from bench.programs import Program, StartError
 from bench.results import GOALS, Results
 from bench.wrk import Sample, Shot, WrkError
@@ -68,7 +68,7 @@ class Run:
         return {name: server.memory() for name, server in self.house.servers.items() if name in GATEWAYS}
 
     def _measure(self, load: Load, name: str, server: Program, seconds: int) -> Sample:
-        way = f"/{load.ceiling}/v1/embeddings" if name == NGINX else "/v1/embeddings"
+        way = f"/{load.ceiling}/v1/embeddings" if name in (NGINX, BARE) else "/v1/embeddings"
         checking.check(name, server, load, way, load.model)
         body = self.folder / "body.json"
         body.write_bytes(load.body(load.model))

@@ -11,6 +11,7 @@ from bench.loads import NGINX, Load
 from bench.results import Results
 
 COLOURS: Final = {
+    "HTTP alone": "#999999",
     "gateway": "#0072b2",
     "gateway, 2 workers": "#56b4e9",
     "gateway, Redis": "#009e73",
