@@ -29,7 +29,8 @@ FRESH: Final = "@"
 class Load:
     """`model` is what the gateway is asked for: `plain-b100` is answered by the upstream's `b100` over the way `plain`.
 
-    `ceiling` is what nginx, and whoever else only hands on, is asked for: the same way, and the answer that the gateway's client gets.
+    `ceiling` is what nginx, and whoever else only hands on, is asked for: the same way, and the answer that the
+    gateway's client gets.
     """
 
     name: str

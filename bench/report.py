@@ -43,9 +43,9 @@ client wants; the upstream answers base64 unless the load says `from float` (wit
 (as OpenAI's own answers are). `@64` is the number of connections. The gateway has everything on: authentication,
 limits of requests, tokens and requests at a time of the key and the model, a budget, token limits, the output
 contract, metrics, the access log (to a file); {CACHE_MB} MiB of cache, which only the loads that name it use. nginx
-is a reverse proxy with one worker and no log; `HTTP alone` is the gateway's own server and client that hand on what
-comes, which is what a request costs before anything is done for it; in the rows of `float` it passes floats on, since its client has to
-get the same. All programs are on one machine: read ratios, not absolutes.
+is a reverse proxy with one worker and no log; in the rows of `float` it passes floats on, since its client has to
+get the same. `HTTP alone` is the gateway's own server and client that hand on what comes: a request costs so much
+before anything is done for it. All programs are on one machine: read ratios, not absolutes.
 
 ## Goals
 
