@@ -13,12 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import openapi
 from gateway.admin import Admin
+from gateway.aftermath import Aftermath
 from gateway.endpoints import Endpoints
 from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.inputs import quoted
-from gateway.metrics import Metrics
 from gateway.middleware import RequestFrame
-from gateway.record import Record
 from gateway.target_admin import TargetAdmin
 from gateway.telemetry import Telemetry
 from gateway.trace_frame import TraceFrame
@@ -60,17 +59,16 @@ def application(
     telemetry: Telemetry | None,
     console: Console | None,
     cors_origins: Sequence[str],
-    metrics: Metrics,
+    aftermath: Aftermath,
     tracing: Tracing | None,
-    count: Callable[[Record, int], None],
 ) -> ASGIApp:
     """Without `admin` there is no /admin, without `targets` none for them, without `telemetry` no /metrics, without
-    `console` no pages. `count` is told of each request for embeddings, with its status.
+    `console` no pages.
     """
     inner: ASGIApp = Paths([*routes(endpoints, admin, targets, telemetry), *pages(console)])
     if tracing is not None:
         inner = TraceFrame(inner, tracing)
-    app = RequestFrame(inner, endpoints.running, metrics, count)
+    app = RequestFrame(inner, endpoints.running, aftermath)
     if not cors_origins:
         return app
     return ClientCors(  # outermost, so that errors too can be read by the page

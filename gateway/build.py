@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway import assembly, canaries, carry_over, entrance, tracing
 from gateway.admin import Admin
+from gateway.aftermath import Aftermath
 from gateway.app import application
 from gateway.books import Books, unkept
 from gateway.cache import Cache
@@ -68,6 +69,7 @@ def house(config: Config, provision: Provision | None = None, counted: Counted |
     limiter = Limiter(kept, MemoryLimits(time.time), {}, on_loss, time.time, metrics)
     current = Current()
     spaces, replicas = Spaces(kept), Replicas(kept, lambda: current.generation.gateway.routes, _loop_clock)
+    traffic = Traffic(kept, replicas.name, time.time)
     made = House(
         store=kept,
         upstream=upstream,
@@ -82,7 +84,8 @@ def house(config: Config, provision: Provision | None = None, counted: Counted |
         spaces=spaces,
         cache=cache(config, kept, metrics, spaces),
         replicas=replicas,
-        traffic=Traffic(kept, replicas.name, time.time),
+        traffic=traffic,
+        aftermath=Aftermath(metrics, traffic.count),
         current=current,
         reloader=Reloader(provision or Provision(Source(None)), current, lambda *both: generation(made, *both)),
         began=int(time.time()),
@@ -130,7 +133,7 @@ def generation(house: House, config: Config, before: Generation | None) -> Gener
     console = _console(house, config, door, serving) if guard.is_open else None
     app = application(
         *(endpoints, admin, targets, telemetry, console, config.server.cors_origins),
-        *(house.metrics, house.tracing, house.traffic.count),
+        *(house.aftermath, house.tracing),
     )
     return Generation(config, serving, door, app)
 

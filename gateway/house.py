@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gateway import assembly, entrance, memory
+from gateway.aftermath import Aftermath
 from gateway.books import Books
 from gateway.cache import Cache
 from gateway.current import Current
@@ -44,6 +45,7 @@ class House:
     spaces: Spaces
     replicas: Replicas
     traffic: Traffic
+    aftermath: Aftermath
     current: Current
     reloader: Reloader
     began: int
@@ -62,6 +64,7 @@ class House:
             last_first.push_async_callback(self.upstream.close)
             last_first.push_async_callback(self.engines.close)
             last_first.push_async_callback(self.current.idle)
+            last_first.callback(self.aftermath.settle)
 
     async def sweep(self) -> None:
         """Closes what no living generation uses."""

@@ -88,6 +88,7 @@ class Metrics:
         self._series = Series()
         self._warned: set[tuple[str, str]] = set()
         self._targets: Callable[[], Iterable[TargetNow]] = tuple
+        self._settle: Callable[[], None] = lambda: None
         self._answered: dict[tuple[str, str, str | None, int, str | None], _Answered] = {}
         self._charged: dict[tuple[str, str], _Charged] = {}
         self._called: dict[tuple[str, str, str, str, str], _Called] = {}
@@ -163,6 +164,10 @@ class Metrics:
             self._series.cosine.labels(model, target).set(cosine)
             self._series.drift.labels(model, target).set(drifted)
 
+    def first(self, settle: Callable[[], None]) -> None:
+        """What has to be done before the numbers are read; replaces what had to be."""
+        self._settle = settle
+
     def watch(self, targets: Callable[[], Iterable[TargetNow]]) -> None:
         """From whom to learn how the targets stand whenever the numbers are read; replaces the one before."""
         self._targets = targets
@@ -212,6 +217,7 @@ class Metrics:
 
     def families(self) -> Families:
         """All numbers as they are now."""
+        self._settle()
         to = self._series
         for gauge in (to.target_state, to.running, to.waiting):
             gauge.clear()

@@ -1,4 +1,4 @@
-"""Around every HTTP request: its id, its log line, an envelope for whatever was raised, and who is still running."""
+"""Around every HTTP request: its id, its record, an envelope for whatever was raised, and who is still running."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import connection, logs, sent_headers
+from gateway import connection, sent_headers
+from gateway.aftermath import Aftermath
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
-from gateway.inputs import quoted
 from gateway.logs import GATEWAY
-from gateway.metrics import Metrics
 from gateway.record import Record
 from gateway.turn_head import Header
 
@@ -88,15 +87,11 @@ class Running:
 class RequestFrame:
     """Pure ASGI: Starlette's BaseHTTPMiddleware would add a task and a queue to every request."""
 
-    def __init__(
-        self, app: ASGIApp, running: Running, metrics: Metrics, count: Callable[[Record, int], None] | None = None
-    ) -> None:
-        """`count` is told of every request for embeddings, with its status, once it has ended."""
+    def __init__(self, app: ASGIApp, running: Running, aftermath: Aftermath) -> None:
         self._app = app
         self._running = running
-        self._metrics = metrics
+        self._aftermath = aftermath
         self._name, self._numbers = secrets.token_hex(10), itertools.count(1)
-        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -140,13 +135,7 @@ class RequestFrame:
                 await error_response(internal)(scope, receive, framed_send)
         finally:
             self._running.leave()
-            path = scope["path"]
-            if record.embeds:
-                self._metrics.answered(record, status)
-                if self._count is not None:
-                    self._count(record, status)
-            if not path.startswith("/health/"):
-                logs.access(record.log_fields(scope["method"], quoted(path), status))
+            self._aftermath.add(record, scope["method"], scope["path"], status)
 
     def _request_id(self, scope: Scope) -> str:
         """The client's own id, if it is short and plain, so that its logs and ours can be laid side by side."""

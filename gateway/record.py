@@ -41,6 +41,7 @@ class Record(Away):
     """The id of its trace."""
     shadowed: Sequence[str] = ()
     """Shadow limits that would have refused it."""
+    _elapsed: float | None = None
     _step = ""
     _begun = 0.0
 
@@ -59,9 +60,14 @@ class Record(Away):
             self.timings[ended] = self.timings.get(ended, 0.0) + now - self._begun
         self._step, self._begun = name, now
 
+    def end(self) -> None:
+        """Its time is over, whenever somebody asks for it."""
+        self._elapsed = self.clock() - self.started
+
     @property
     def elapsed(self) -> float:
-        return self.clock() - self.started
+        """Seconds until now, or until its end."""
+        return self.clock() - self.started if self._elapsed is None else self._elapsed
 
     def server_timing(self) -> str:
         """The `server-timing` header, in milliseconds. https://www.w3.org/TR/server-timing/"""

@@ -99,7 +99,7 @@ GATEWAY_ORDER = [
     {"keys", "books", "space_report", "supply", "shelf"},
     {"service", "reports", "minting", "oidc", "key_lookup"},
     {"authentication", "canaries", "bulk", "code_flow"},
-    {"sent_headers"},
+    {"sent_headers", "aftermath"},
     {"listing", "middleware", "protocol", "bodies", "origin"},
     {"trace_frame", "endpoints", "admin", "target_admin", "telemetry", "openapi_schemas", "traffic"},
     {"console", "console.charts", "console.sessions", "console.key_forms"},

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.aftermath import Aftermath
 from gateway.connection import CONNECTION, Connection
 from gateway.errors import UnknownPath
 from gateway.metrics import Metrics
@@ -88,7 +89,11 @@ class Exchange:
             CONNECTION: self.client,
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()],
         }
-        await RequestFrame(self.app, self.running, Metrics())(scope, self._receive, self._send)
+        aftermath = Aftermath(Metrics())
+        try:
+            await RequestFrame(self.app, self.running, aftermath)(scope, self._receive, self._send)
+        finally:
+            aftermath.settle()
         return self
 
     async def _receive(self) -> Message:
@@ -182,7 +187,9 @@ async def test_other_scopes() -> None:
         seen.append(scope)
 
     exchange = Exchange(app)
-    await RequestFrame(app, exchange.running, Metrics())({"type": "lifespan"}, exchange._receive, exchange._send)
+    await RequestFrame(app, exchange.running, Aftermath(Metrics()))(
+        {"type": "lifespan"}, exchange._receive, exchange._send
+    )
 
     assert [{"type": "lifespan"}] == seen
 
