@@ -11,6 +11,7 @@ from gateway import contract, tracing
 from gateway.allowances import Priority
 from gateway.away import away, mine
 from gateway.credentials import Credentials
+from gateway.lockstep import ENTRANCE, STEP
 from gateway.portions import portions
 from gateway.routing import Load
 from gateway.slots import Slots
@@ -69,6 +70,7 @@ class Remote:
             try:
                 most = ANSWER_BYTES + ANSWER_BYTES_PER_INPUT * len(call.inputs)
                 sent = self._provider.build_request(call, self._endpoint)
+                await STEP
                 if self._credentials is None:
                     answer = await self._exchange(sent, deadline, most)
                 else:
@@ -78,6 +80,7 @@ class Remote:
         finally:
             if request is not None:
                 request.back()
+        await ENTRANCE
         if isinstance(answer, Fault):
             late = answer.kind is FaultKind.TIMEOUT and waited > deadline - began
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer

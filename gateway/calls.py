@@ -11,6 +11,7 @@ from gateway import contract, tracing
 from gateway.coalescing import SMALL, Coalescer, Way
 from gateway.delivery import Answer, Job, SharedFault
 from gateway.health import Ticket
+from gateway.lockstep import STEP
 from gateway.metrics import Metrics
 from gateway.retry import Retry
 from gateway.routing import Target
@@ -125,6 +126,7 @@ class _Call:
         span = tracing.begin(target, job.alias, items, job.dimensions)
         try:
             found = await target.backend.embed(call, until, job.lane)
+            await STEP
             if isinstance(found, Embeddings):
                 vectors, tokens = contract.check(found, items, job.dimensions, job.kept), contract.billed(found)
                 outcome = vectors if isinstance(vectors, Fault) else Answer(vectors, tokens, target.name)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Final, cast
 
+from gateway import lockstep
 from gateway.answer_bytes import AnswerBytes
 from gateway.exchange_faults import TIMED_OUT
 from providers.base import Fault, Response
@@ -164,3 +165,4 @@ class Channel(asyncio.BufferedProtocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+            lockstep.come(self._loop)

@@ -19,6 +19,7 @@ from gateway.authentication import Authenticator
 from gateway.cache_control import CacheControl
 from gateway.errors import InvalidRequest, ModelNotFound
 from gateway.inputs import quoted
+from gateway.lockstep import STEP
 from gateway.middleware import RECORD, Running
 from gateway.record import Record
 from gateway.routing import Route
@@ -64,6 +65,7 @@ class Endpoints:
     async def embeddings(self, request: Request) -> Response:
         """OpenAI's shape; in old paths the URL names the model."""
         body, result = await self._embed(request, path_model=request.path_params.get("model"))
+        await STEP
         return Answer(result_body(result, body.encoding_format), self._headers(result))
 
     async def azure_embeddings(self, request: Request) -> Response:
@@ -100,6 +102,7 @@ class Endpoints:
                 body = parse_request(raw, asked)
             else:
                 body = await asyncio.to_thread(parse_request, raw, asked)
+            await STEP
             record.model, record.items, record.metadata = quoted(body.model), len(body.inputs), body.metadata
             return body, await self.gateway.embed(body, caller, deadline, record)
 

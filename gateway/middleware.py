@@ -20,6 +20,7 @@ from gateway import connection, sent_headers
 from gateway.aftermath import Aftermath
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
+from gateway.lockstep import ENTRANCE
 from gateway.logs import GATEWAY
 from gateway.record import Record
 from gateway.turn_head import Header
@@ -110,6 +111,7 @@ class RequestFrame:
 
         self._running.enter()
         try:
+            await ENTRANCE
             await self._app(scope, receive, framed_send)
         except ClientDisconnect:
             status = CLIENT_LEFT

@@ -13,6 +13,7 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
+from gateway import lockstep
 from gateway.answers import error_body
 from gateway.connection import CONNECTION, Connection
 from gateway.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest
@@ -202,6 +203,7 @@ class ClientProtocol(asyncio.Protocol):
         task = self._connection.task = self._loop.create_task(self._answer(turn))
         turn.task = task
         self._state.tasks.add(task)
+        lockstep.come(self._loop)
 
     async def _answer(self, turn: Turn) -> None:
         try:

@@ -16,6 +16,7 @@ from gateway.dimensions import Length
 from gateway.dispatch import Dispatcher
 from gateway.errors import UpstreamTimeout
 from gateway.in_time import in_time
+from gateway.lockstep import STEP
 from gateway.metrics import TargetNow
 from gateway.planning import Plan
 from gateway.policy import Attempt
@@ -64,12 +65,14 @@ class Gateway:
             if admitted is None:
                 admitted = await _in_time(admission.admit(inputs, role, route, counter), deadline)
             plan = planning.plan(admitted.inputs, admitted.sizes, admitted.items, admitted.overhead)
+            await STEP
             cache = None if self.supply is None else self.supply.cache
             shelf = Shelf.of(cache, request, caller, route, role, length, plan)
             if shelf.looks_up:
                 record.step("cache")
                 await shelf.look_up(length.upstream, route.alias)
             await _in_time(entry.reserve(shelf.misses, deadline), deadline)
+            await STEP
             shelf.check()
             record.step("upstream")
             job = _job(request, route, role, shelf.misses, length, record.lane, entry)
@@ -79,6 +82,7 @@ class Gateway:
                 delivery = await self.dispatcher.run(job, self._targets(route, job), deadline)
             else:
                 delivery = await self._bring(self.supply, shelf, job, route, deadline)
+            await STEP
             record.step("")
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved

@@ -33,6 +33,7 @@ GATEWAY_ORDER = [
         "latency",
         "canary",
         "away",
+        "lockstep",
         "cells",
         "exposition",
         "allowances",
