@@ -142,6 +142,7 @@ class Local:
                 return began
             try:
                 if sum(map(len, texts)) <= INLINE_BYTES:
+                    await STEP
                     return self._engine.embed(texts)
                 async with asyncio.timeout_at(deadline):
                     return await self._by_pieces(texts)

@@ -514,7 +514,7 @@ HOSTILE = [
     "'; DROP TABLE keys; --",
     '" OR "1"="1',
     "%' OR 1=1 --",
-    "{gateway:limits}:*",
+    "{gateway:limits:2}:*",
     "]] return redis.call('FLUSHALL') --[[",
     "*",
     "key_*",

@@ -1,7 +1,7 @@
 """State in a Redis that all replicas share: keys, limits and usage, each step one atomic call.
 
-Four families of names, which a Cluster may keep on different nodes: `gateway:keys`, one hash; `{gateway:limits}:…`,
-a hash for each limit, gone by itself when it holds nothing worth keeping; `{gateway:usage:DAY}:…`, the sums of a day,
+Four families of names, which a Cluster may keep on different nodes: `gateway:keys`, one hash; `{gateway:limits:2}:…`,
+one for each limit, gone by itself when it holds nothing worth keeping; `{gateway:usage:DAY}:…`, the sums of a day,
 with `gateway:usage` as the index of days; `gateway:values:…`, a hash for each family of shared values. The first brace
 of a name begins its hash tag and the next one ends it, so what follows may be any text.
 """

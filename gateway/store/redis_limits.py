@@ -25,7 +25,8 @@ _REDIS_TIME: Final = -1.0
 
 
 def names(gates: Sequence[Gate]) -> list[str]:
-    return [f"{{gateway:limits}}:{gate.id}" for gate in gates]
+    """In one slot of a Cluster. The number is that of what is kept under them: another form needs other names."""
+    return [f"{{gateway:limits:2}}:{gate.id}" for gate in gates]
 
 
 def to_reserve(gates: Sequence[Gate], amounts: Sequence[int], lease: float, now: float | None) -> bytes:

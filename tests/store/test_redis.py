@@ -60,7 +60,7 @@ async def why(action: Awaitable[object]) -> str:
 
 def limit(asked: Ask) -> str:
     """Its name in Redis."""
-    return f"{{gateway:limits}}:{asked.gate.id}"
+    return f"{{gateway:limits:2}}:{asked.gate.id}"
 
 
 # ── away ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -374,7 +374,7 @@ async def test_wrong_state(redis_server: RedisServer, wrong: Sequence[str], righ
 
 async def test_refused_command(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     """A refusal of one command is that command's failure, and logged; everything else goes on."""
-    redis_server.do("SET", "{gateway:limits}:concurrent:key:a", "1")
+    redis_server.do("SET", "{gateway:limits:2}:concurrent:key:a", "1")
     async with opened(redis_server.url) as store:
         await why(reserve(store, "r", [CONCURRENT], 10))
         [found] = await reserve(store, "s", [REQUESTS], 10)
@@ -384,7 +384,7 @@ async def test_refused_command(redis_server: RedisServer, caplog: pytest.LogCapt
 
 async def test_refused_commands(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     """Commands that are refused again and again are told of once a minute, with their number."""
-    redis_server.do("SET", "{gateway:limits}:concurrent:key:a", "1")
+    redis_server.do("SET", "{gateway:limits:2}:concurrent:key:a", "1")
     time = FakeTime()
     async with opened(redis_server.url, time=time) as store:
         for _ in range(5):
@@ -419,7 +419,7 @@ async def test_loading(tmp_path: pathlib.Path) -> None:
 async def test_cluster_down(redis_cluster: Sequence[RedisServer]) -> None:
     """A cluster in which nobody has the slot is a failure that says so, until somebody has."""
     time = FakeTime()
-    slot = redis_cluster[0].do("CLUSTER", "KEYSLOT", "{gateway:limits}")
+    slot = redis_cluster[0].do("CLUSTER", "KEYSLOT", "{gateway:limits:2}")
     owner = redis_cluster[slot // (16384 // 3 + 1)]
     async with opened(f"redis+cluster://127.0.0.1:{redis_cluster[0].port}", time=time) as store:
         await take_one(store)
@@ -466,7 +466,7 @@ async def test_nothing_stays(redis_server: RedisServer) -> None:
     in_all = ask("usd_budget", "key:a:total", 100, 1)
     async with opened(redis_server.url) as store:
         await reserve(store, "r", [REQUESTS, CONCURRENT, of_a_month, in_all], 30)
-    left = {name: redis_server.do("TTL", name) for name in redis_server.do("KEYS", "{gateway:limits}*")}
+    left = {name: redis_server.do("TTL", name) for name in redis_server.do("KEYS", "{gateway:limits:2}*")}
     expected = {REQUESTS: 240, CONCURRENT: 30 + 60, of_a_month: 86_400 + 3600, in_all: -1}
 
     assert {limit(asked) for asked in expected} == set(left)

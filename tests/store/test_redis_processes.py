@@ -72,8 +72,8 @@ def test_exactly_the_limit(redis_server: RedisServer) -> None:
         assert process.stdout is not None
         assert "ready\n" == process.stdout.readline()
     admitted = sum(int(process.communicate("go\n")[0]) for process in processes)
-    spent = redis_server.do("HGET", "{gateway:limits}:usd_budget:a:total", "spent")
-    held = redis_server.do("HGET", "{gateway:limits}:concurrent:a", "held")
+    spent = redis_server.do("HGET", "{gateway:limits:2}:usd_budget:a:total", "spent")
+    held = redis_server.do("HGET", "{gateway:limits:2}:concurrent:a", "held")
 
     assert (50, "350", "0") == (admitted, spent, held)
 
@@ -95,4 +95,4 @@ async def test_killed(redis_server: RedisServer) -> None:
             left = [standing.remaining for standing in await reserve(store, "probe", gates, 10)]
     await store.close()
 
-    assert "70" == redis_server.do("HGET", "{gateway:limits}:usd_budget:key:a:total", "spent")
+    assert "70" == redis_server.do("HGET", "{gateway:limits:2}:usd_budget:key:a:total", "spent")
