@@ -19,8 +19,10 @@ MOMENT: Final = 0.01
 """Seconds."""
 MOST: Final = 256
 """Requests that are left for later."""
-QUIET: Final = "/health/"
-"""Asked every few seconds, and nobody's question: paths that have no log lines."""
+HEALTH: Final = "/health/"
+"""Where paths begin that are asked every few seconds, and have no log lines."""
+STOPPED: Final = "stopping"
+"""The error of a request that the end of the process has cut off; there may be no moment later."""
 
 
 class Aftermath:
@@ -39,7 +41,7 @@ class Aftermath:
         ended.append((record, method, path, status))
         if len(ended) == 1:
             asyncio.get_running_loop().call_later(MOMENT, self.settle)
-        elif len(ended) >= MOST:
+        if len(ended) >= MOST or record.error == STOPPED:
             self.settle()
 
     def settle(self) -> None:
@@ -50,5 +52,5 @@ class Aftermath:
                 self._metrics.answered(record, status)
                 if self._count is not None:
                     self._count(record, status)
-            if not path.startswith(QUIET):
+            if not path.startswith(HEALTH):
                 logs.access(record.log_fields(method, quoted(path), status))

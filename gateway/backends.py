@@ -80,10 +80,11 @@ class Remote:
         finally:
             if request is not None:
                 request.back()
-        await ENTRANCE
         if isinstance(answer, Fault):
             late = answer.kind is FaultKind.TIMEOUT and waited > deadline - began
             return Fault(FaultKind.NO_SLOT, "a slot became free too late for an answer") if late else answer
+        if 200 <= answer.status < 300:
+            await ENTRANCE  # a refusal is read at once: others may have to know of it
         return self._parsed(answer, sent)
 
     def _exchange(self, request: Request, deadline: float, most: int) -> Coroutine[Any, Any, Response | Fault]:

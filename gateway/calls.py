@@ -126,8 +126,8 @@ class _Call:
         span = tracing.begin(target, job.alias, items, job.dimensions)
         try:
             found = await target.backend.embed(call, until, job.lane)
-            await STEP
             if isinstance(found, Embeddings):
+                await STEP
                 vectors, tokens = contract.check(found, items, job.dimensions, job.kept), contract.billed(found)
                 outcome = vectors if isinstance(vectors, Fault) else Answer(vectors, tokens, target.name)
             else:

@@ -87,7 +87,7 @@ class Endpoints:
         record, sent = _record(request), sent_headers.of(scope)
         record.embeds = True
         with connection.of(scope):
-            arrived = asyncio.get_running_loop().time()
+            arrived = asyncio.get_running_loop().time() - record.elapsed
             caller = await self._caller(request, azure=azure)
             deadline = arrived + self._allowed_seconds(sent.get(b"x-request-timeout-ms"))
             asked = Asked(

@@ -2,8 +2,8 @@
 
 What a step needs, its code above all, takes the processor far longer to fetch from memory than to run; each of many
 requests that run one after the other fetches all of it anew. So each waits at some places until those beside it are as
-far, and what one has fetched is there for the others. Nobody is later for it than the last one was before: a group goes
-all the way before the next one begins. Who is alone waits for nobody.
+far, and what one has fetched is there for the others. A group goes all the way before the next one begins, so that the
+first are not as late as the last. Who is alone waits for nobody.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Entrance:
             try:
                 yield from waiter
             finally:
-                if not waiter.cancelled():
+                if waiter.done() and not waiter.cancelled():
                     ways.go_on()
         else:
             ways.going += 1

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import connection, sent_headers
-from gateway.aftermath import Aftermath
+from gateway.aftermath import HEALTH, STOPPED, Aftermath
 from gateway.answers import error_body
 from gateway.errors import GatewayError, InternalError, Overloaded, retry_headers
 from gateway.lockstep import ENTRANCE
@@ -111,7 +111,8 @@ class RequestFrame:
 
         self._running.enter()
         try:
-            await ENTRANCE
+            if not scope["path"].startswith(HEALTH):  # a probe of health waits for no crowd
+                await ENTRANCE
             await self._app(scope, receive, framed_send)
         except ClientDisconnect:
             status = CLIENT_LEFT
@@ -119,7 +120,7 @@ class RequestFrame:
             if connection.of(scope).gone:
                 status = CLIENT_LEFT
                 return
-            record.error = "stopping"  # the server's drain time is over
+            record.error = STOPPED  # the server's drain time is over
             if status == 0:
                 await error_response(_STOPPING)(scope, receive, framed_send)
             raise

@@ -82,12 +82,12 @@ class Gateway:
                 delivery = await self.dispatcher.run(job, self._targets(route, job), deadline)
             else:
                 delivery = await self._bring(self.supply, shelf, job, route, deadline)
-            await STEP
             record.step("")
             record.targets, record.attempts = delivery.targets, delivery.attempts
             entry.saved = shelf.saved
             found = shelf.vectors(delivery)
             await entry.charge(delivery.tokens if found is not None else None, shelf.misses, delivery)
+            await STEP
             if found is None:
                 raise policy.refusal(delivery.attempts)
             vectors = found if plan.plain else _merged(found, plan, length)

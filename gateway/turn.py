@@ -12,7 +12,6 @@ from typing import Final
 from starlette.types import Message, Scope
 
 from gateway.flow import Flow
-from gateway.lockstep import STEP
 from gateway.turn_head import Header, closes, head
 
 MOST_UNREAD: Final = 64 * 1024
@@ -136,7 +135,6 @@ class Turn:
             raise AnswerError("There is an answer already.")
         if self._flow.clogged:
             await self._flow.free()
-        await STEP
         if not self._flow.gone:
             self._write(status, [*self._common, *headers], body)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.aftermath import MOMENT, MOST, Aftermath
+from gateway.aftermath import MOMENT, MOST, STOPPED, Aftermath
 from gateway.metrics import Metrics
 from gateway.record import Record
 from tests.fakes.virtual_time import run
@@ -34,8 +34,16 @@ class Told:
         self.counted: list[tuple[str, int]] = []
         self.aftermath = Aftermath(self.metrics, lambda record, status: self.counted.append((record.route, status)))
 
-    def request(self, route: str, status: int = 200, *, path: str = "/v1/embeddings", embeds: bool = True) -> None:
-        record = Record("id", self.clock, self.clock.now, embeds=embeds, route=route, model=route)
+    def request(
+        self,
+        route: str,
+        status: int = 200,
+        *,
+        path: str = "/v1/embeddings",
+        embeds: bool = True,
+        error: str | None = None,
+    ) -> None:
+        record = Record("id", self.clock, self.clock.now, embeds=embeds, route=route, model=route, error=error)
         self.clock.now += 0.25
         self.aftermath.add(record, "POST", path, status)
 
@@ -128,6 +136,20 @@ def test_not_too_many() -> None:
     run(ended())
 
     assert MOST + 1 == len(told.counted)
+
+
+def test_cut_off(lines: Lines) -> None:
+    """Where the process ends, nothing is left for later: neither what was cut off, nor what had ended before."""
+    told = Told()
+
+    async def ended() -> None:
+        told.request("first")
+        told.request("second", 503, error=STOPPED)
+
+    run(ended())
+
+    assert [("first", 200), ("second", 503)] == told.counted
+    assert [None, STOPPED] == [line.get("error") for line in lines.fields]
 
 
 def test_counted_or_not(lines: Lines) -> None:

@@ -14,6 +14,7 @@ import pytest
 from gateway.allowances import Priority
 from gateway.backends import INLINE_BYTES, Local, Remote
 from gateway.credentials import Credentials
+from gateway.lockstep import ABREAST, come
 from gateway.routing import Load
 from gateway.upstream import Upstream, Via
 from providers.base import EmbedCall, Embeddings, Endpoint, Fault, FaultKind, Request, Response
@@ -93,6 +94,20 @@ async def test_error(status: int, kind: FaultKind) -> None:
     outcome = await remote(FakeUpstream(response(status, {"error": "No."}))).embed(CALL, soon())
 
     assert Fault(kind, "No.", status, 3.0, divisible=status == 413) == outcome
+
+
+@pytest.mark.parametrize(("status", "at_once"), [(200, False), (429, True), (500, True)])
+async def test_error_in_a_crowd(status: int, at_once: bool) -> None:
+    """What a target refuses is read at once, however many other answers have come: calls that follow have to know."""
+    loop, tasks = asyncio.get_running_loop(), []
+    for _ in range(3 * ABREAST):
+        tasks.append(loop.create_task(remote(FakeUpstream(response(status, RIGHT))).embed(CALL, soon())))
+        come(loop)
+    await asyncio.sleep(0)
+    done = [task.done() for task in tasks]
+    await asyncio.gather(*tasks)
+
+    assert [at_once] * 3 * ABREAST == done
 
 
 async def test_fault() -> None:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.aftermath import Aftermath
 from gateway.connection import CONNECTION, Connection
 from gateway.errors import UnknownPath
+from gateway.lockstep import ABREAST, come
 from gateway.metrics import Metrics
 from gateway.middleware import RECORD, TOLD, WATCHED_SECONDS, RequestFrame, Running, error_response
 from tests.fakes.clock import settle
@@ -296,6 +297,19 @@ async def test_error_response() -> None:
         "GET",
         {"error": {"message": "Nothing.", "type": "invalid_request_error", "param": "p", "code": None}},
     ) == (response.status_code, response.headers["allow"], json.loads(bytes(response.body)))
+
+
+async def test_health_waits_for_no_crowd() -> None:
+    """A probe of health that comes last of many requests is answered first."""
+    loop, tasks = asyncio.get_running_loop(), []
+    for path in (*["/v1/embeddings"] * 3 * ABREAST, "/health/live"):
+        tasks.append(loop.create_task(Exchange(fine, path=path)()))
+        come(loop)
+    await asyncio.sleep(0)
+    done = [task.done() for task in tasks]
+    await asyncio.gather(*tasks)
+
+    assert [False] * 3 * ABREAST + [True] == done
 
 
 # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────
