@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -30,9 +31,12 @@ def workers_of(gateway: GatewayProcess) -> set[int]:
 
 
 def connections(pid: int) -> int:
-    """Sockets that a process has open."""
-    folder = pathlib.Path(f"/proc/{pid}/fd")
-    return sum(os.readlink(folder / name).startswith("socket:") for name in os.listdir(folder))
+    """Sockets that a process has open; what it closes meanwhile is none."""
+    folder, found = pathlib.Path(f"/proc/{pid}/fd"), 0
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError):
+            found += os.readlink(folder / name).startswith("socket:")
+    return found
 
 
 @dataclass(slots=True)
@@ -80,24 +84,27 @@ def test_killed_under_load(tmp_path: pathlib.Path) -> None:
                 with gateway.client(HELD) as http:
                     return http.post("/v1/embeddings", json={"model": "local", "input": "x"}).status_code
 
-            before = workers_of(gateway)
-            for caller in range(CALLERS):
-                pool.submit(load.run, gateway, caller)
-            eventually(lambda: len(load.statuses) > 10 * CALLERS)
-            running = [pool.submit(hold) for _ in range(2)]
-            assert fake.wait_until(lambda: len(fake.requests) == 2)
-            full = held()
-            victim = max(before, key=connections)
-            os.kill(victim, signal.SIGKILL)
-            after = len(load.statuses)
-            eventually(lambda: len(load.statuses) > after + 10 * CALLERS)
-            load.stop.set()
-            eventually(lambda: len(workers_of(gateway) - before) == 1)
-            (new,) = workers_of(gateway) - before
-            eventually(lambda: _answers(gateway, new), seconds=30)
-            eventually(lambda: held() == 200)
-            for run in running:
-                run.exception()
+            try:
+                before = {worker: connections(worker) for worker in workers_of(gateway)}
+                for caller in range(CALLERS):
+                    pool.submit(load.run, gateway, caller)
+                eventually(lambda: len(load.statuses) > 10 * CALLERS)
+                victim = max(before, key=lambda worker: connections(worker) - before[worker])  # it has callers
+                running = [pool.submit(hold) for _ in range(2)]
+                assert fake.wait_until(lambda: len(fake.requests) == 2)
+                full = held()
+                os.kill(victim, signal.SIGKILL)
+                after = len(load.statuses)
+                eventually(lambda: len(load.statuses) > after + 10 * CALLERS)
+                load.stop.set()
+                eventually(lambda: len(workers_of(gateway) - before.keys()) == 1)
+                (new,) = workers_of(gateway) - before.keys()
+                eventually(lambda: _answers(gateway, new), seconds=30)
+                eventually(lambda: held() == 200)
+                for run in running:
+                    run.exception()
+            finally:
+                load.stop.set()  # else a failure would be waited for in vain
 
     assert 429 == full
     assert {200} == set(load.statuses)
