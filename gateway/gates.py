@@ -1,4 +1,4 @@
-"""Which limits one request has to pass, and what the client is told of them. It decides and never acts."""
+"""Which limits one request has to pass, and whether it does. It decides and never acts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote
 
-from gateway import errors
-from gateway.allowances import NANOS, Budget, Rates, Team
+from gateway.allowances import Budget, Rates, Team
 from gateway.auth import Caller, fits
-from gateway.errors import GatewayError
 from gateway.routing import Route
-from gateway.turn_head import Header
 from providers.values import frozen
 
 Kind = Literal["requests", "tokens", "concurrent", "usd_budget", "token_budget"]
+BUCKETS: Final[Sequence[Kind]] = ("requests", "tokens")
+"""Limits that fill up again by themselves."""
 MINUTE: Final = 60.0
 BUSY_SECONDS: Final = 1.0
 """How long a caller with too many requests at a time is told to wait: nobody knows when one of them ends."""
@@ -54,31 +53,10 @@ class Gate:
     """The part of a budget at which metrics begin to warn."""
     id: str = field(init=False, repr=False, compare=False)
     refills: bool = field(init=False, repr=False, compare=False)
-    """Whether it is a bucket, which fills up again by itself."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", f"{self.kind}:{self.subject}")
-        object.__setattr__(self, "refills", self.kind in ("requests", "tokens"))
-
-    @property
-    def whose(self) -> str:
-        """In a client's words."""
-        kind = self.subject.partition(":")[0]
-        return {"key": "this key", "team": "this key's team", "model": "this model"}.get(kind, "this key and model")
-
-
-class _Names:
-    """The names of the headers of one kind of limit."""
-
-    __slots__ = ("limit", "remaining", "reset")
-
-    def __init__(self, kind: Kind) -> None:
-        self.limit, self.remaining, self.reset = (
-            f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset")
-        )
-
-
-_NAMES: Final[Mapping[Kind, _Names]] = {"requests": _Names("requests"), "tokens": _Names("tokens")}
+        object.__setattr__(self, "refills", self.kind in BUCKETS)
 
 
 class Gates:
@@ -100,11 +78,11 @@ class Gates:
         self.budgets = [(place, gate) for place, gate in placed if gate.soft is not None]
         """Those that metrics warn of, with their places."""
         by_kind = [
-            (names, [(place, gate) for place, gate in placed if gate.kind == kind and not gate.shadow])
-            for kind, names in _NAMES.items()
+            (kind, [(place, gate) for place, gate in placed if gate.kind == kind and not gate.shadow])
+            for kind in BUCKETS
         ]
-        self.told = [(names, gates) for names, gates in by_kind if gates]
-        """Those that the client is told of, by kind."""
+        self.told = [(kind, gates) for kind, gates in by_kind if gates]
+        """Those that a client is told of with every answer, with their places, by kind."""
 
     def has_room(self, tokens: int, nanos: int) -> bool:
         """Whether so much is next to nothing of what was left when a request came last.
@@ -224,69 +202,3 @@ def shadowed(gates: Gates, standings: Standings) -> list[str]:
         for gate, standing in zip(gates.each, standings.each, strict=True)
         if standing.wait is not None and gate.shadow
     ]
-
-
-def refusal(gates: Gates, amounts: Sequence[int], standings: Standings) -> GatewayError:
-    """What the client is told: of several limits the one that takes longest, since before that none would help."""
-    place, standing = max(refused(gates, standings), key=lambda pair: pair[1].wait or 0.0)
-    gate, amount, seconds = gates.each[place], amounts[place], standing.wait or 0.0
-    if gate.kind in ("usd_budget", "token_budget"):
-        return errors.QuotaExhausted(_spent(gate, standing))
-    if math.isinf(seconds):
-        return errors.TokensRateLimited(
-            f"This request has {amount} tokens, and {gate.whose} may never use more than {gate.limit} in a "
-            "minute. Send fewer inputs at once.",
-            headers=errors.NO_RETRY,
-        )
-    retry = errors.retry_headers(seconds)
-    said = {
-        "requests": f"{gate.limit} requests a minute",
-        "tokens": f"{gate.limit} tokens a minute, and this request has {amount}",
-        "concurrent": f"{gate.limit} requests at a time",
-    }[gate.kind]
-    kind = errors.TokensRateLimited if gate.kind == "tokens" else errors.RateLimited
-    return kind(
-        f"The limit of {gate.whose} is reached: {said}. Try again in {int(retry['retry-after-ms']) / 1000:g} seconds.",
-        headers=retry,
-    )
-
-
-def _spent(gate: Gate, standing: Standing) -> str:
-    usd = gate.kind == "usd_budget"
-    limit = f"{gate.limit / NANOS:g} USD" if usd else f"{gate.limit} tokens"
-    left = f"{max(0, standing.remaining) / NANOS:.6g} USD" if usd else f"{max(0, standing.remaining)} tokens"
-    period = gate.subject.rpartition(":")[2]
-    when = "in all" if period == "total" else f"for {period} (UTC)"
-    return (
-        f"The budget of {gate.whose} does not cover this request: {left} are left of {limit} {when}. "
-        "Ask the gateway's operator for more."
-    )
-
-
-def headers(gates: Gates, standings: Standings) -> list[Header]:
-    """OpenAI's `x-ratelimit-*`, of the limit that is nearest to its end.
-
-    https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
-    """
-    found: list[Header] = []
-    lefts = standings.lefts
-    for names, placed in gates.told:
-        place, gate = placed[0]
-        left, limit = lefts[place], gate.limit
-        for place, gate in placed[1:]:
-            if lefts[place] * limit < left * gate.limit:
-                left, limit = lefts[place], gate.limit
-        found += (
-            (names.limit, b"%d" % limit),
-            (names.remaining, b"%d" % max(0, math.floor(left + TOLERANCE))),
-            (names.reset, _duration((limit - left) * MINUTE / limit)),
-        )
-    return found
-
-
-def _duration(seconds: float) -> bytes:
-    """As Go writes it, which is what OpenAI's clients know: `20ms`, `1.5s`, `6m0s`."""
-    if seconds < 1:
-        return b"%dms" % max(0, math.ceil(seconds * 1000))
-    minutes, rest = divmod(math.ceil(seconds * 1000) / 1000, 60)
-    return (f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s").encode()

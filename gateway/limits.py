@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway import gates as rules
+from gateway import notices
 from gateway.allowances import Team
 from gateway.auth import Caller
 from gateway.config import OnLoss
@@ -52,7 +53,7 @@ class Reservation:
 
     @property
     def headers(self) -> Sequence[Header]:
-        return rules.headers(self.gates, self.standings)
+        return notices.headers(self.gates, self.standings)
 
 
 NOTHING: Final = Reservation("", NONE, Standings(()), None)
@@ -144,8 +145,8 @@ class Limiter:
         if standings.waits:
             self._metrics.refusals(gates, standings)
             if rules.refused(gates, standings):
-                error = rules.refusal(gates, amounts, standings)
-                told = {name.decode(): value.decode() for name, value in rules.headers(gates, standings)}
+                error = notices.refusal(gates, amounts, standings)
+                told = {name.decode(): value.decode() for name, value in notices.headers(gates, standings)}
                 error.headers = {**told, **error.headers}
                 raise error
             shadowed = rules.shadowed(gates, standings)

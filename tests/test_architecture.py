@@ -74,7 +74,7 @@ GATEWAY_ORDER = [
     {"routing"},
     {"recipe"},
     {"gates"},
-    {"store"},
+    {"notices", "store"},
     {
         *("store.grants", "store.holders", "store.outage", "store.patience", "store.redis_address"),
         *("store.redis_faults", "store.sqlite_file"),
