@@ -101,7 +101,7 @@ class GatewayProcess:
 
     def request_log(self, request_id: str) -> dict[str, Any]:
         """The one line of a request, which is written when its answer has gone out."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             lines = [line for line in self.log if line.get("event") == "request" and line["id"] == request_id]
             if lines:
@@ -112,12 +112,13 @@ class GatewayProcess:
     def client(self, key: str | None = KEY, **options: Any) -> httpx.Client:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         options.setdefault("verify", False)  # nothing here is TLS, and reading the authorities takes 50 ms
-        return httpx.Client(base_url=self.root_url, headers=headers, timeout=60, trust_env=False, **options)
+        options.setdefault("timeout", 150)  # longer than the gateway's own, so that what happens is its answer
+        return httpx.Client(base_url=self.root_url, headers=headers, trust_env=False, **options)
 
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 60) -> int:
         return self._process.wait(seconds)
 
     def __exit__(

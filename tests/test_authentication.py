@@ -346,11 +346,12 @@ async def test_known_keys_stand_in_no_line() -> None:
 
 async def test_line_that_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who stands in line for too long is told to try again, and this counts as no failure."""
-    monkeypatch.setattr(authentication, "LINE_SECONDS", 0.01)
     door = Door(record())
     door.throttle()
     door.store.open.clear()
-    error = await door.refusal(KEY)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(authentication, "LINE_SECONDS", 0.01)
+        error = await door.refusal(KEY)
     door.store.open.set()
 
     assert ("1", None, 200) == (

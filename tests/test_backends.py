@@ -469,7 +469,7 @@ class WaitingEngine(FakeEngine):
         self.may = threading.Event()
 
     def embed(self, texts: Sequence[str]) -> Embeddings | Fault:
-        self.may.wait(5)
+        self.may.wait(60)
         return super().embed(texts)
 
 
@@ -496,7 +496,7 @@ async def test_engine_without_a_slot() -> None:
 async def test_engine_out_of_time() -> None:
     """An engine that does not finish before the deadline timed out."""
     engine = WaitingEngine()
-    deadline = asyncio.get_running_loop().time() + 0.01
+    deadline = asyncio.get_running_loop().time() + 0.5  # in which it has begun
     outcome = await Local(engine, 2).embed(call("a" * (INLINE_BYTES + 1)), deadline)
     engine.may.set()
 

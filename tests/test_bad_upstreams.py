@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -209,7 +210,7 @@ def test_quota_is_not_retried_by_clients(http: httpx.Client, openai_upstream: Fa
 def test_silence(http: httpx.Client, openai_upstream: FakeOpenAI, behaviour: Behaviour) -> None:
     """An upstream that falls silent is given up when the request's time is, and its connection is closed."""
     openai_upstream.behave(behaviour)
-    answer = embed(http, timeout_ms=300)
+    answer = embed(http, timeout_ms=3000)
 
     assert (TIMEOUT, True) == (
         shape(answer),
@@ -315,11 +316,13 @@ def test_nobody_listens(http: httpx.Client) -> None:
 
 def test_no_slot(http: httpx.Client, gateway: GatewayProcess, openai_upstream: FakeOpenAI) -> None:
     """A call that finds no free slot before its deadline is refused as overloaded."""
-    openai_upstream.behave(mishaps.never_answers())
+    release = threading.Event()
+    openai_upstream.behave(mishaps.held(release))
     with ThreadPoolExecutor(1) as pool, gateway.client() as other:
-        first = pool.submit(embed, other, "narrow", 1500)
-        openai_upstream.wait_until(lambda: len(openai_upstream.requests) == 1)
-        second = embed(http, "narrow", timeout_ms=50)
+        first = pool.submit(embed, other, "narrow")
+        assert openai_upstream.wait_until(lambda: len(openai_upstream.requests) == 1)
+        second = embed(http, "narrow", timeout_ms=1000)
+        release.set()
         first.result()
 
     assert ((503, "server_error", "overloaded"), True) == (shape(second), "retry-after" in second.headers)
@@ -355,7 +358,7 @@ def test_hung_target_leaves_time(http: httpx.Client, openai_upstream: FakeOpenAI
     """A target that hangs does not eat the time of the next."""
     openai_upstream.behave(mishaps.never_answers())
 
-    assert is_right(embed(http, "two-targets", timeout_ms=2000))
+    assert is_right(embed(http, "two-targets", timeout_ms=10_000))
 
 
 def test_failed_attempts_are_logged(http: httpx.Client, gateway: GatewayProcess, openai_upstream: FakeOpenAI) -> None:

@@ -118,7 +118,7 @@ def test_redis_stands_still(replicas: Replicas) -> None:
     late = [dict(each.split(";dur=") for each in answer.headers["server-timing"].split(", ")) for answer in answers]
 
     assert ({200}, "1/1") == ({each.status_code for each in answers}, answers[0].headers["x-embedding-cache"])
-    assert sorted(float(each["cache"]) for each in late)[10] < 10, (late, seconds)
+    assert sorted(float(each["cache"]) for each in late)[10] < 100, (late, seconds)
 
 
 def test_redis_dies(replicas: Replicas) -> None:

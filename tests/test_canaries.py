@@ -32,7 +32,7 @@ from tests.fakes import backends
 from tests.fakes.backends import DIMENSIONS, Answer, FakeBackend, failing, rightly, twice_as_long
 from tests.fakes.clock import FakeTime
 from tests.fakes.counters import LetterCounter
-from tests.fakes.redis_server import RedisServer
+from tests.fakes.redis_server import SECONDS, RedisServer
 
 NOW = 1_790_000_000.0
 INTERVAL = 21_600.0
@@ -162,7 +162,7 @@ async def test_small_calls(store: Store, time: FakeTime) -> None:
 async def test_shared(time: FakeTime, tmp_path: pathlib.Path) -> None:
     """Replicas over one Redis, and aliases of one deployment, ask once for all, and all know what came of it."""
     with RedisServer(tmp_path / "redis") as server:
-        stores = [RedisStore(RedisLink(Address.of(server.url, None), timeout=5), time.clock) for _ in range(2)]
+        stores = [RedisStore(RedisLink(Address.of(server.url, None), timeout=SECONDS), time.clock) for _ in range(2)]
         backend = FakeBackend(ANOTHER)
         routes = [(route(target("t", backend)), route(target("u", backend, "mark of t"), alias="b")) for _ in stores]
         replicas = [Replica(store, time, *own) for store, own in zip(stores, routes, strict=True)]

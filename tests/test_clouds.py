@@ -170,7 +170,7 @@ def test_logged(unlucky: GatewayProcess) -> None:
 
 def test_nobody_there(unlucky: GatewayProcess) -> None:
     """A token endpoint that cannot be reached makes the model unavailable, not wrong."""
-    answer = embed(unlucky, "nobody-there", "x", **{"x-request-timeout-ms": "900"})  # less than the pause
+    answer = embed(unlucky, "nobody-there", "x", **{"x-request-timeout-ms": "20000"})
 
     assert (503, "upstream_unavailable") == (answer.status_code, answer.json()["error"]["code"])
 

@@ -46,21 +46,23 @@ class Hosts:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "asked"),
+    ("hosts", "delay", "asked"),
     [
-        (["127.0.0.1", "silent"], ["127.0.0.1"]),
-        (["refusing", "127.0.0.1"], ["refusing", "127.0.0.1"]),
-        (["silent", "127.0.0.1"], ["silent", "127.0.0.1"]),
-        (["silent", "refusing", "127.0.0.1"], ["silent", "refusing", "127.0.0.1"]),
+        (["127.0.0.1", "silent"], 60, ["127.0.0.1"]),
+        (["refusing", "127.0.0.1"], 60, ["refusing", "127.0.0.1"]),
+        (["silent", "127.0.0.1"], 0.005, ["silent", "127.0.0.1"]),
+        (["silent", "refusing", "127.0.0.1"], 0.005, ["silent", "refusing", "127.0.0.1"]),
     ],
 )
-async def test_first_that_answers(monkeypatch: pytest.MonkeyPatch, hosts: list[str], asked: list[str]) -> None:
+async def test_first_that_answers(
+    monkeypatch: pytest.MonkeyPatch, hosts: list[str], delay: float, asked: list[str]
+) -> None:
     """An address that is silent or refuses is not in the way of the next."""
     server = ScriptedServer(says())
     async with server.serving():
         port = int(server.url.rstrip("/").rpartition(":")[2])
         fake = Hosts(monkeypatch, *((FOUR, host) for host in hosts))
-        transport, _ = await dialing.connected("name", port, delay=0.005)
+        transport, _ = await dialing.connected("name", port, delay=delay)
         transport.abort()
         await asyncio.sleep(0)
 

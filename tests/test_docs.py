@@ -137,7 +137,7 @@ def environ(served: GatewayProcess) -> dict[str, str]:
 def run(command: list[str], text: str, served: GatewayProcess, environ: dict[str, str]) -> str:
     shown = text.replace(ADDRESS, served.root_url)
     ran = subprocess.run(
-        command, input=shown, cwd=served.folder, env=environ, capture_output=True, text=True, timeout=60
+        command, input=shown, cwd=served.folder, env=environ, capture_output=True, text=True, timeout=300
     )
 
     assert ran.returncode == 0, f"{shown}\n{ran.stdout}\n{ran.stderr}"

@@ -78,7 +78,7 @@ async def test_misbehaviour(
     authenticator: Authenticator, issuer: FakeIssuer, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the issuer's endpoint does, it is asked once, and tokens are neither accepted nor called wrong."""
-    monkeypatch.setattr(entrance, "FETCH_SECONDS", 0.3)
+    monkeypatch.setattr(entrance, "FETCH_SECONDS", 3.0)
     issuer.behave(answer)
     outcomes = await asyncio.gather(
         *(authenticator.caller(issuer.token(sub=f"subject {number}"), HERE) for number in range(20)),

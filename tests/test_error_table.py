@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import socket
@@ -15,6 +16,7 @@ import pytest
 from gateway import auth
 from tests.fakes import mishaps
 from tests.fakes.openai_upstream import FakeOpenAI
+from tests.fakes.raw_client import Answer, RawClient
 from tests.gateway_process import KEY, GatewayProcess
 
 SMALL = "text-embedding-3-small"
@@ -254,39 +256,39 @@ def test_compressed_body(http: httpx.Client) -> None:
     assert (415, INVALID, None, "unsupported_content_encoding") == shape(answer)
 
 
-def raw_exchange(gateway: GatewayProcess, request: bytes) -> bytes:
+def raw_exchange(gateway: GatewayProcess, request: bytes) -> Answer:
     """What comes back for bytes that no HTTP client would send."""
-    host, port = gateway.root_url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(request)
-        return connection.recv(65536)
+    with RawClient(int(gateway.root_url.rpartition(":")[2])) as client:
+        with contextlib.suppress(OSError):  # it may have had enough before it has read all
+            client.send(request)
+        return client.answer()
 
 
 @pytest.mark.parametrize(
-    ("request_bytes", "start"),
+    ("request_bytes", "line"),
     [
-        (b"BREW /v1/embeddings HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n"),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"BREW /v1/embeddings HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "HTTP/1.1 400 Bad Request"),
         (
             b"GET / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + b"x" * 2**20 + b"\r\n\r\n",
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            "HTTP/1.1 431 Request Header Fields Too Large",
         ),
     ],
     ids=["unknown method", "TLS", "a megabyte of header"],
 )
-def test_no_http(gateway: GatewayProcess, request_bytes: bytes, start: bytes) -> None:
+def test_no_http(gateway: GatewayProcess, request_bytes: bytes, line: str) -> None:
     """What is no HTTP request gets the envelope before the connection is closed."""
     answer = raw_exchange(gateway, request_bytes)
-    error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+    error = json.loads(answer.body)["error"]
 
-    assert (True, {"message", "type", "param", "code"}) == (answer.startswith(start), set(error))
+    assert (line, {"message", "type", "param", "code"}) == (answer.line, set(error))
 
 
 def test_empty_bearer(gateway: GatewayProcess) -> None:
     """A bearer without a key is no key."""
     answer = raw_exchange(gateway, b"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \r\n\r\n")
 
-    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert 401 == answer.status
 
 
 def test_slow_body(gateway: GatewayProcess) -> None:
@@ -297,7 +299,7 @@ def test_slow_body(gateway: GatewayProcess) -> None:
     )
     answer = raw_exchange(gateway, head.encode())
 
-    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert 408 == answer.status
 
 
 def test_require_space(http: httpx.Client, openai_upstream: FakeOpenAI) -> None:
@@ -329,9 +331,9 @@ def test_client_shortens_the_timeout(http: httpx.Client, openai_upstream: FakeOp
     """A client's shorter time-out ends the request when the client wants it ended."""
     openai_upstream.behave(mishaps.never_answers())
     before = time.monotonic()
-    answer = http.post("/v1/embeddings", json={"model": SMALL, "input": "x"}, headers={"x-request-timeout-ms": "150"})
+    answer = http.post("/v1/embeddings", json={"model": SMALL, "input": "x"}, headers={"x-request-timeout-ms": "3000"})
 
-    assert ((504, "server_error", None, "upstream_timeout"), True) == (shape(answer), time.monotonic() - before < 5)
+    assert ((504, "server_error", None, "upstream_timeout"), True) == (shape(answer), time.monotonic() - before < 18)
 
 
 def test_own_request_id(http: httpx.Client) -> None:
@@ -457,8 +459,8 @@ def test_counting_keeps_to_the_deadline(http: httpx.Client) -> None:
     """A request whose time is up while its tokens are counted is told so."""
     answer = http.post(
         "/v1/embeddings",
-        json={"model": SMALL, "input": [" " * 900_000 + "a"]},
-        headers={"x-request-timeout-ms": "20"},
+        json={"model": SMALL, "input": [" " * 900_000 + letter for letter in "abcde"]},
+        headers={"x-request-timeout-ms": "1000"},
     )
 
     assert (504, "server_error", None, "upstream_timeout") == shape(answer)

@@ -7,6 +7,8 @@ import contextlib
 import errno
 import logging
 import socket
+import struct
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, cast
 from unittest import mock
@@ -16,7 +18,7 @@ import pytest
 from gateway.event_loop import Acceptor, EventLoop, SharedEventLoop
 from tests.fakes.clock import settle
 
-GUARD = 10.0
+GUARD = 60.0
 """Seconds after which a test that hangs fails."""
 
 
@@ -48,7 +50,20 @@ def listening(kind: type[socket.socket] = socket.socket) -> Iterator[socket.sock
 def crowd(listener: socket.socket, number: int) -> Iterator[list[socket.socket]]:
     """So many clients whose connections wait to be accepted."""
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(socket.create_connection(listener.getsockname())) for _ in range(number)]
+        clients = [stack.enter_context(socket.create_connection(listener.getsockname())) for _ in range(number)]
+        until = time.monotonic() + GUARD
+        while waiting(listener) < number:
+            assert time.monotonic() < until
+        yield clients
+
+
+def waiting(listener: socket.socket) -> int:
+    """How many could be accepted, which is a moment later than their clients are told.
+
+    https://man7.org/linux/man-pages/man7/tcp.7.html: of a socket that listens `tcpi_unacked` is that number.
+    """
+    (number,) = struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)
+    return int(number)
 
 
 async def accepting(listener: socket.socket, came: list[Greeted]) -> asyncio.AbstractServer:

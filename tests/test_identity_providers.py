@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway import auth
 from gateway.cli import main
 from gateway.failures import A_MINUTE
+from gateway.key_sets import UNKNOWN_KEY_PAUSE
 from tests.fakes.issuer import AUDIENCE, FakeIssuer, private_key
 from tests.gateway_process import KEY, GatewayProcess
 
@@ -166,12 +167,14 @@ def test_forgeries(issuer: FakeIssuer, get: Get) -> None:
 
 
 def test_unknown_key_flood(issuer: FakeIssuer, get: Get) -> None:
-    """A flood of unknown keys costs the issuer at most one call."""
-    before = issuer.fetches
+    """A flood of unknown keys costs the issuer at most one call in half a minute."""
+    before, begun = issuer.fetches, time.monotonic()
     tokens = [issuer.token("ec", {"kid": f"unknown-{number}"}) for number in range(100)]
     statuses = {get(token, address=f"198.51.100.{number}").status_code for number, token in enumerate(tokens)}
+    fetches, half_minutes = issuer.fetches - before, (time.monotonic() - begun) // UNKNOWN_KEY_PAUSE
 
-    assert ({401}, 200, True) == (statuses, get(issuer.token("ec")).status_code, issuer.fetches - before <= 1)
+    assert ({401}, 200) == (statuses, get(issuer.token("ec")).status_code)
+    assert fetches <= 1 + half_minutes
 
 
 def test_names_in_the_log(running: GatewayProcess, issuer: FakeIssuer, get: Get) -> None:
@@ -218,9 +221,10 @@ def test_revoked_parent(running: GatewayProcess, get: Get) -> None:
     minted = keys(running, "mint", "--key", "parent", "--ttl", "1h")
     get(minted).raise_for_status()
     keys(running, "revoke", "parent")
-    begun = time.monotonic()
+    revoked = asked = time.monotonic()
     while get(minted).status_code == 200:
-        assert time.monotonic() - begun < 5
+        assert asked - revoked < 5  # however long the answer took
+        asked = time.monotonic()
 
     assert "revoked or expired" in get(minted).json()["error"]["message"]
 
@@ -238,7 +242,7 @@ def test_admin(running: GatewayProcess, issuer: FakeIssuer, get: Get) -> None:
 
 def guess(get: Get, path: str = "/v1/models") -> tuple[int, httpx.Response]:
     """How many guesses were let pass before one was told to wait, and what it was told."""
-    for number in range(3 * A_MINUTE):
+    for number in range(30 * A_MINUTE):  # two seconds give one back
         answer = get(auth.new_key(), path)
         if answer.status_code != 401:
             return number, answer

@@ -43,11 +43,13 @@ def embed(running: GatewayProcess, key: str, model: str = "small") -> httpx.Resp
 
 
 def seconds_until_refused(running: GatewayProcess, key: str) -> float:
-    begun = time.monotonic()
+    """Until the last request was sent that was still answered, however long that took."""
+    begun = last = asked = time.monotonic()
     with running.client(key) as http:
         while http.get("/v1/models").status_code == 200:
-            assert time.monotonic() - begun < 30
-    return time.monotonic() - begun
+            last, asked = asked, time.monotonic()
+            assert last - begun < 30
+    return last - begun
 
 
 def test_a_new_key_works(running: GatewayProcess) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.auth import Caller
 from gateway.errors import StateUnavailable
 from gateway.ledger import Ledger
 from gateway.store import Usage, UsageKey, UsageQuery
+from tests.fakes import virtual_time
 
 NOON = 1_795_262_400.0
 CALLER = Caller("k1", "app", ("*",), team="search")
@@ -87,6 +89,24 @@ async def test_nothing_is_lost_while_away() -> None:
     await ledger.write()
 
     assert 50 == book.requests()
+
+
+def test_every_second() -> None:
+    """At any time only what came within the last second is not written down yet."""
+    book = Book()
+
+    async def story() -> list[int]:
+        ledger, unwritten = Ledger(book, lambda: NOON), []
+        running = asyncio.create_task(ledger.run())
+        for number in range(1, 100):
+            ledger.add(CALLER, "small", Usage(requests=1))
+            await asyncio.sleep(0.1)
+            unwritten.append(number - book.requests())
+        running.cancel()
+        return unwritten
+
+    assert max(virtual_time.run(story())) <= 10
+    assert book.saved >= 9
 
 
 class Picky(Book):

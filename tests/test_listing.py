@@ -161,7 +161,7 @@ async def test_told_statistics() -> None:
         return None
 
     shown = route(replace(target(), told=told), replace(target(Load(1, 2, 10)), told=silent))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         [entry] = await entries([("small", shown)], created=1, now=NOW, show_targets=True)
 
     stats = {"queue_fraction": 0.5, "queue_absolute": 8, "results_pending": 5, "batch_size": 32}

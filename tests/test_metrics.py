@@ -151,10 +151,12 @@ def read(gateway: GatewayProcess) -> Samples:
         return samples(http.get("/metrics").text)
 
 
-def until_both_count(gateway: GatewayProcess) -> None:
-    until = time.monotonic() + 20
-    while value(read(gateway), "gateway_processes") < 2:
-        assert time.monotonic() < until, "the second worker does not count"
+def read_until(gateway: GatewayProcess, name: str, number: float) -> Samples:
+    """A worker that is too busy to tell in time is counted as it was before."""
+    until = time.monotonic() + 60
+    while value(found := read(gateway), name) < number:
+        assert time.monotonic() < until, f"{name} does not come to {number}"
+    return found
 
 
 def embed(gateway: GatewayProcess, times: int, model: str = "small", texts: int = 2) -> list[httpx.Response]:
@@ -182,12 +184,14 @@ def test_two_workers(tmp_path: pathlib.Path, openai_upstream: FakeOpenAI) -> Non
         """
     access, state = f"admin_key: {ADMIN}", "url: sqlite:///gateway.db, allow_unshared: true"
     with GatewayProcess(tmp_path, models, server="workers: 2", access=access, state=state) as gateway:
-        until_both_count(gateway)
+        read_until(gateway, "gateway_processes", 2)
+        begun = time.monotonic()
         answers = embed(gateway, 20)
         openai_upstream.behave(mishaps.error(401))
         answers += embed(gateway, 1)
         answers += embed(gateway, 1, model="nobody's model")
-        found = [read(gateway) for _ in range(6)]
+        took = time.monotonic() - begun
+        found = [read_until(gateway, "gateway_requests_total", 22) for _ in range(6)]
 
     assert [200] * 21 + [404] == [answer.status_code for answer in answers]
     for each in found:
@@ -204,4 +208,4 @@ def test_two_workers(tmp_path: pathlib.Path, openai_upstream: FakeOpenAI) -> Non
         assert 1.0 == value(each, "gen_ai_client_operation_duration_seconds_count", error_type="misconfigured")
         assert 1.0 == value(each, "gateway_fallbacks_total", target="first")
         assert 2.0 == value(each, "gateway_target_state", target="first", state="closed")
-        assert 0.0 < value(each, "gateway_overhead_seconds_sum") < 1.0
+        assert 0.0 < value(each, "gateway_overhead_seconds_sum") < took

@@ -34,7 +34,7 @@ from tests.fakes.openai_upstream import FakeOpenAI
 from tests.fakes.scripted_server import OK, ScriptedServer, says
 
 DIRECT = Via()
-FOREVER = 10.0
+FOREVER = 60.0
 SOON = 0.2
 
 
@@ -323,7 +323,7 @@ def test_large_answers(secure: FakeOpenAI, openai_upstream: FakeOpenAI, loop: st
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize(("first", "second"), [(FOREVER, SOON), (1.0, 1.2)])
+@pytest.mark.parametrize(("first", "second"), [(FOREVER, SOON), (3.0, 3.1)])
 def test_deadline_on_a_kept_connection(loop: str, first: float, second: float) -> None:
     """A request on a kept connection has its own time, whatever the one before it had."""
 
@@ -342,7 +342,7 @@ def test_deadline_on_a_kept_connection(loop: str, first: float, second: float) -
         said, taken, accepted = runner.run(run())
 
     assert (TIMED_OUT, 1) == (said, accepted)
-    assert second - 0.01 <= taken < second + 2
+    assert second - 0.01 <= taken < second + FOREVER / 2
 
 
 def open_sockets() -> int:

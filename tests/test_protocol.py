@@ -22,6 +22,7 @@ from tests.fakes.raw_client import GUARD, RawClient, request
 
 CHUNKED = "transfer-encoding: chunked"
 INVITED = "expect: 100-continue"
+KEEP_ALIVE = 3.0
 
 
 # ── the server ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,7 +57,7 @@ def serving(loop: str, keep_alive: float = 75) -> Iterator[Running]:
         log_config=None,
         server_header=False,
         timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # seconds of any kind
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=int(GUARD),
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -69,7 +70,7 @@ def serving(loop: str, keep_alive: float = 75) -> Iterator[Running]:
         finally:
             seen.release.set()
             server.should_exit = True
-            thread.join(GUARD)
+            thread.join(2 * GUARD)
             assert not thread.is_alive()
 
 
@@ -98,8 +99,8 @@ def client(running: Running) -> Iterator[RawClient]:
 
 @pytest.fixture
 def fresh() -> Iterator[Running]:
-    """A server that waits half a second for the next request."""
-    with serving("gateway.event_loop:EventLoop", keep_alive=0.5) as running:
+    """A server that waits for the next request as long as a busy machine may need to send it, and no longer."""
+    with serving("gateway.event_loop:EventLoop", keep_alive=KEEP_ALIVE) as running:
         yield running
 
 
@@ -402,7 +403,7 @@ def test_not_idle(fresh: Running) -> None:
     """Who is being answered is not idle, nor who asks again in time."""
     with fresh.client() as client, fresh.client() as asking:
         client.send(request("/held"))
-        until = time.monotonic() + 1.2
+        until = time.monotonic() + 1.5 * KEEP_ALIVE
         while time.monotonic() < until:
             assert b"0" == asking.ask(request("/length")).body
             time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -133,7 +134,7 @@ def test_a_running_request_ends_on_the_configuration_it_began_on(tmp_path: pathl
         fake.behave(held)
         with gateway.client() as http, gateway.client() as other, ThreadPoolExecutor(1) as pool:
             running = pool.submit(embed, http)
-            fake.wait_until(lambda: len(fake.requests) == 1)
+            assert fake.wait_until(lambda: len(fake.requests) == 1)
             rewritten(gateway, "local: {normalize: true, targets: [{provider: static, path: wordllama}]}")
             changed = reload(gateway)
             gone = embed(other)
@@ -214,24 +215,36 @@ def test_signal(tmp_path: pathlib.Path) -> None:
 
 def sockets(gateway: GatewayProcess) -> set[str]:
     """Each open one has a number of its own."""
-    links = (file.readlink() for file in pathlib.Path(f"/proc/{gateway.pid}/fd").iterdir())
-    return {str(link) for link in links if str(link).startswith("socket:")}
+    links = set()
+    for file in pathlib.Path(f"/proc/{gateway.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            links.add(str(file.readlink()))
+    return {link for link in links if link.startswith("socket:")}
 
 
 def test_connections(tmp_path: pathlib.Path) -> None:
     """A reload keeps the connections of a target that goes on being reached as it was, and closes the others."""
     (tmp_path / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
-    with FakeOpenAI() as fake, GatewayProcess(tmp_path, models(fake), access=ADMIN) as gateway:
-        with gateway.client() as http, gateway.client(ADMIN_KEY) as admin:
-            embed(http)
-            admin.get("/admin/config")
-            open_at = [sockets(gateway)]
-            for changed in (models(fake, NEW, weight=2), models(fake, NEW, ca_file="ca.pem")):
-                rewritten(gateway, changed)
-                admin.post("/admin/reload").raise_for_status()
-                assert NEW == served(embed(http))[0]
-                open_at.append(sockets(gateway))
-        begun, kept, moved = open_at
+    with (
+        FakeOpenAI() as fake,
+        GatewayProcess(tmp_path, models(fake), access=ADMIN) as gateway,
+        gateway.client() as http,
+        gateway.client(ADMIN_KEY) as admin,
+    ):
+
+        def change(models: str) -> None:
+            rewritten(gateway, models)
+            admin.post("/admin/reload").raise_for_status()
+            assert NEW == served(embed(http))[0]
+
+        embed(http)
+        admin.get("/admin/config")
+        begun = sockets(gateway)
+        change(models(fake, NEW, weight=2))
+        kept = sockets(gateway)
+        change(models(fake, NEW, ca_file="ca.pem"))
+        eventually(lambda: len(kept - sockets(gateway)) == 1)  # it is closed beside the requests
+        moved = sockets(gateway)
 
     assert begun == kept
     assert (1, 1) == (len(kept - moved), len(moved - kept))
@@ -265,7 +278,8 @@ def test_watch(tmp_path: pathlib.Path) -> None:
         wanted = models(fake).replace(f"api_key: {fake.api_key}", "api_key_file: key")
         with GatewayProcess(tmp_path, wanted, server="watch: true") as gateway, gateway.client() as http:
             wrong = embed(http).status_code
-            (tmp_path / "key").write_text(fake.api_key)
+            (tmp_path / "new").write_text(fake.api_key)
+            (tmp_path / "new").replace(tmp_path / "key")  # at once: half a file is a change, too
             eventually(lambda: len(told(gateway)) == 1)
             right = embed(http).status_code
             line = told(gateway)[0]

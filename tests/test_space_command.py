@@ -103,7 +103,7 @@ def test_out_and_in(tmp_path: pathlib.Path, fakes: tuple[FakeOpenAI, FakeOpenAI]
             eventually(lambda: answers() == "first")
         half = len(gateway.log)
         fakes[0].behave(changed(lambda vector: vector.astype(np.float16)), times=None)
-        fakes[0].wait_until(lambda: len(fakes[0].requests) > 8)
+        assert fakes[0].wait_until(lambda: len(fakes[0].requests) > 8)
         tolerated = (answers(), states(gateway))
         generation = listed(gateway)["generation"]
         log = gateway.log

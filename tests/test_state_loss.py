@@ -64,7 +64,7 @@ def test_away_and_back(tmp_path: pathlib.Path, redis_server: RedisServer, on_los
         key = keys(gateway, "create", "--name", "app").stdout.strip()
         there = (embed(gateway, KEY).status_code, embed(gateway, key).status_code)
         redis_server.kill()
-        eventually(lambda: ready(gateway) == without and "every second" in gateway.stderr)
+        eventually(lambda: ready(gateway) == without and gateway.stderr.count("trying again every second") == 2)
         lost = (embed(gateway, KEY).status_code, embed(gateway, key).status_code, embed(gateway, auth.new_key()))
         redis_server.start()
         eventually(
@@ -96,9 +96,8 @@ def test_revoked_everywhere(tmp_path: pathlib.Path, redis_server: RedisServer) -
         revoked = time.monotonic()
         refused = 0
         while refused < 20:
+            asked = time.monotonic()
             refused = refused + 1 if embed(gateway, key).status_code in (401, 429) else 0  # 429 after many wrong keys
-            assert time.monotonic() < revoked + 30
-        seconds = time.monotonic() - revoked
+            assert refused or asked < revoked + 5  # however long the answer took
 
     assert {200} == before
-    assert seconds < 5

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.fakes import mishaps
-from tests.fakes.openai_upstream import FakeOpenAI, vector_for
+from tests.fakes.openai_upstream import Exchange, FakeOpenAI, rightly, vector_for
 from tests.gateway_process import GatewayProcess
 
 SMALL = "text-embedding-3-small"
@@ -80,7 +80,7 @@ def test_every_target_is_left_alone(tmp_path: pathlib.Path) -> None:
         len(only.requests),
     )
     assert 1 <= int(answer.headers["retry-after"]) <= 5
-    assert took < 1
+    assert took < 30  # and before its time: there was still a while to wait
     assert (200, {"status": "ready", "unavailable": ["m"]}, False) == (
         ready.status_code,
         ready.json(),
@@ -91,18 +91,28 @@ def test_every_target_is_left_alone(tmp_path: pathlib.Path) -> None:
 def test_throttling_storm(tmp_path: pathlib.Path) -> None:
     """Clients of an upstream that throttles wait out the pause that it asks for, all of them, and get their vectors."""
     texts = [f"text {number}" for number in range(12)]
+    throttled = mishaps.rate_limited(retry_after_ms="300", retry_after="0")
+    seen: set[bytes] = set()
+
+    async def throttles(exchange: Exchange) -> None:
+        """The first six clients once each, in whatever order they come again."""
+        (text,) = exchange.asked.texts
+        first = text not in seen and len(seen) < 6
+        seen.add(text)
+        await (throttled if first else rightly)(exchange)
+
     with served(tmp_path, 1) as (_, http, (only,)):
-        only.behave(mishaps.rate_limited(retry_after_ms="300", retry_after="0"), times=6)
+        only.behave(throttles, times=None)
         with ThreadPoolExecutor(len(texts)) as pool:
             answers = list(pool.map(lambda text: embed(http, text), texts))
 
     assert [True] * 12 == [is_right(answer, text) for answer, text in zip(answers, texts, strict=True)]
-    assert len(only.requests) <= 18
+    assert len(only.requests) == 18
 
 
 def test_hedge(tmp_path: pathlib.Path) -> None:
     """A small request that hangs is answered by a second target in no time, and the first is not kept waiting."""
-    with served(tmp_path, 2, "hedge: true,") as (gateway, http, (first, second)):
+    with served(tmp_path, 2, "hedge: true,", "timeout: 110s") as (gateway, http, (first, second)):
         for _ in range(40):  # so many tell how long one in twenty takes
             embed(http)
         first.behave(mishaps.never_answers())
@@ -113,5 +123,5 @@ def test_hedge(tmp_path: pathlib.Path) -> None:
         tokens = gateway.request_log(answer.headers["x-request-id"])["tokens"]
 
     assert (True, "t1", 1) == (is_right(answer), answer.headers["x-embedding-target"], len(second.requests))
-    assert took < 3
+    assert took < 60
     assert (True, 1) == (abandoned, tokens)

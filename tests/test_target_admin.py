@@ -18,8 +18,8 @@ SMALL = "text-embedding-3-small"
 
 
 def until(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true in ten seconds."""
-    end = time.monotonic() + 10
+    """Whether it comes true in a minute."""
+    end = time.monotonic() + 60
     while not condition():
         if time.monotonic() > end:
             return False

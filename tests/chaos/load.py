@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +28,8 @@ from tests.chaos.tally import Answer, Tally
 
 SLACK_SECONDS: Final = 4.0
 """How much later than its deadline an answer may come in: a machine that does much else takes its time."""
+PATIENCE_SECONDS: Final = 120.0
+"""After which what has not come about will not."""
 
 
 class Replicas:
@@ -48,24 +50,50 @@ class Replicas:
 
 
 class Load:
-    """`server_seconds` is the gateway's own `timeout`."""
+    """`server_seconds` is the gateway's own `timeout`, `slack` what an answer may be later than its deadline."""
 
-    def __init__(self, replicas: Replicas, *, seed: int, server_seconds: float, model: str, targets: set[str]) -> None:
+    def __init__(
+        self,
+        replicas: Replicas,
+        *,
+        seed: int,
+        server_seconds: float,
+        model: str,
+        targets: set[str],
+        slack: float = SLACK_SECONDS,
+    ) -> None:
         self.tally = Tally()
         self.model = model
         self._replicas = replicas
         self._seed = seed
         self._server_seconds = server_seconds
+        self._slack = slack
         self._targets = targets
 
-    async def run(self, callers: int, seconds: float, habits: Habits, pause: float = 0.0) -> Tally:
-        """Each caller asks one thing after the other, with pauses of so many seconds in the mean."""
-        self.tally = Tally()
-        end = time.monotonic() + seconds
+    async def run(
+        self,
+        callers: int,
+        seconds: float,
+        habits: Habits,
+        pause: float = 0.0,
+        until: Callable[[Tally], bool] = lambda tally: True,
+    ) -> Tally:
+        """Each caller asks one thing after the other, one at least, with pauses of so many seconds in the mean.
+
+        However long that takes, they go on until that condition holds, too: on a slow machine little happens in a
+        second.
+        """
+        self.tally = tally = Tally()
         self._seed += 1  # what was asked before is not asked again
         async with self._clients() as http:
-            await asyncio.gather(*(self._caller(http, number, end, habits, pause) for number in range(callers)))
-        return self.tally
+            end = time.monotonic() + seconds
+
+            def goes_on() -> bool:
+                now = time.monotonic()
+                return now < end or (now < end + PATIENCE_SECONDS and not until(tally))
+
+            await asyncio.gather(*(self._caller(http, number, goes_on, habits, pause) for number in range(callers)))
+        return tally
 
     async def once(self, ask: Ask, count: int = 1) -> Tally:
         """The same by so many callers at once."""
@@ -74,7 +102,7 @@ class Load:
             await asyncio.gather(*(self._ask(http, ask) for _ in range(count)))
         return self.tally
 
-    async def until_well(self, by: str | None = None, in_a_row: int = 10, patience: float = 40.0) -> float:
+    async def until_well(self, by: str | None = None, in_a_row: int = 10, patience: float = PATIENCE_SECONDS) -> float:
         """Seconds until so many requests, one after the other, have all got their vectors, from `by` if named."""
         self.tally = tally = Tally()
         began, well_since, row = time.monotonic(), 0.0, 0
@@ -101,28 +129,33 @@ class Load:
         ):
             yield _Clients(plain, sdk)
 
-    async def _caller(self, http: _Clients, number: int, end: float, habits: Habits, pause: float) -> None:
+    async def _caller(
+        self, http: _Clients, number: int, goes_on: Callable[[], bool], habits: Habits, pause: float
+    ) -> None:
         chance = random.Random(f"{self._seed} {number}")  # noqa: S311 (it has to be repeatable)
         await asyncio.sleep(chance.random() * pause)
-        while time.monotonic() < end:
+        asks = True
+        while asks:
             await self._ask(http, draw(chance, habits))
             await asyncio.sleep(chance.expovariate(1 / pause) if pause else 0)
+            asks = goes_on()
 
     async def _ask(self, http: _Clients, ask: Ask) -> None:
         tally = self.tally
         tally.asked += 1
         allowed = min(self._server_seconds, ask.seconds or self._server_seconds)
+        latest = allowed + self._slack
         end = None if ask.leaves_after is None else asyncio.get_running_loop().time() + ask.leaves_after
         began = time.monotonic()
         try:
             async with asyncio.timeout_at(end):
-                async with asyncio.timeout(allowed + SLACK_SECONDS):
+                async with asyncio.timeout(latest):
                     answer = await self._answer(http, ask)
         except TimeoutError:
-            if ask.leaves_after is not None and time.monotonic() - began < allowed + SLACK_SECONDS:
+            if ask.leaves_after is not None and time.monotonic() - began < latest:
                 tally.hung_up += 1
             else:
-                tally.lost.append(f"no answer to {len(ask.texts)} inputs after {allowed + SLACK_SECONDS:.1f} s")
+                tally.lost.append(f"no answer to {len(ask.texts)} inputs after {latest:.1f} s")
         except (httpx.TransportError, openai.APIConnectionError) as error:
             tally.lost.append(f"{type(error).__name__}: {error}")
         else:

@@ -17,7 +17,7 @@ import httpx
 from gateway.auth import key_hash
 from tests.chaos import processes
 from tests.chaos.load import Replicas
-from tests.chaos.stage import KEY, models
+from tests.chaos.stage import KEY, MODEL, TRY_SECONDS, models
 from tests.chaos.upstream import ChaosUpstream
 from tests.fakes.redis_server import RedisServer
 from tests.gateway_process import GatewayProcess
@@ -155,7 +155,7 @@ def fleet(folder: pathlib.Path, upstream: ChaosUpstream) -> Iterator[Fleet]:
                 stack.enter_context(
                     GatewayProcess(
                         folder / name,
-                        models(upstream, ()),
+                        models(upstream, {MODEL: (TRY_SECONDS, TRY_SECONDS)}),
                         server=f"timeout: {SERVER_SECONDS:g}s\nmetrics: public",
                         state=f"url: '{redis.url}'",
                         keys=KEYS,

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import pathlib
+import socket
 import ssl
 import sys
 from asyncio import StreamReader, StreamWriter
@@ -50,7 +51,8 @@ class Counts:
 class _Server:
     def __init__(self, seed: int, certificates: dict[bool, pathlib.Path] | None) -> None:
         self.counts = Counts()
-        self.port = 0
+        self._reserved = _reserved()
+        self.port: int = self._reserved.getsockname()[1]
         self._plan = WELL
         self._turns = itertools.cycle(WELL.faults)
         self._fates = Fates(seed)
@@ -77,8 +79,9 @@ class _Server:
         if self._certificates is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(self._certificates[self._plan.expired])
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=context, backlog=1024)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self._listener = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, ssl=context, backlog=1024, reuse_port=True
+        )
 
     async def _close(self) -> None:
         if self._listener is not None:
@@ -144,6 +147,14 @@ class _Server:
             return earliest - now
         self._next_free = earliest + 1 / rate
         return 0.0
+
+
+def _reserved() -> socket.socket:
+    """Has a port that refuses connections, and that no other process is given while nobody listens there."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(("127.0.0.1", 0))
+    return made
 
 
 # ── its process ───────────────────────────────────────────────────────────────────────────────────────────────────

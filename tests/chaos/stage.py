@@ -6,7 +6,7 @@ import asyncio
 import pathlib
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,9 +23,12 @@ NAMES: Final = ("first", "second", "tls")
 MODEL: Final = "text-embedding-3-small"
 SECURE: Final = "secure"
 """A model whose first target speaks TLS, and whose second one does not."""
-SERVER_SECONDS: Final = 8.0
+SERVER_SECONDS: Final = 60.0
 TRY_SECONDS: Final = 2.0
-"""Of each target. A right answer takes milliseconds; on a machine that does much else, a hundred times as long."""
+"""Of a target after which another one is asked. A right answer takes milliseconds; too late a one costs nobody much."""
+LAST_TRY_SECONDS: Final = 10.0
+"""Of a target after which there is none: a right answer has to be in time on a machine that does much else, too."""
+SLACK_SECONDS: Final = 30.0
 CONCURRENT: Final = 48
 """Most requests at a time of the key."""
 CONNECTIONS: Final = 16
@@ -40,31 +43,36 @@ KEYS: Final = f"""
   limits: {{concurrent: {CONCURRENT}}}
   budget: {{tokens: {BUDGET}, per: total, soft: 0.000000001}}
 """
-SETTLING_SECONDS: Final = 20.0
+SETTLING_SECONDS: Final = 60.0
 ONE_TEXT: Final = Ask(["x"], ["x"], "base64", dimensions=8)
 
 
-def models(upstream: ChaosUpstream, routes: Iterable[str], ca_file: pathlib.Path | None = None) -> str:
-    """Routes of two targets each, the second of which is asked only when the first one fails."""
+def models(
+    upstream: ChaosUpstream, routes: Mapping[str, tuple[float, float]], ca_file: pathlib.Path | None = None
+) -> str:
+    """Routes of two targets each, the second of which is asked only when the first one fails; the seconds of each."""
     common = f"provider: openai, model: {MODEL}, api_key: {API_KEY}, base64: true"
-    common += f", max_concurrency: {CONNECTIONS}, timeout: {TRY_SECONDS:g}s, batch: {{inputs: 16}}"
+    common += f", max_concurrency: {CONNECTIONS}, batch: {{inputs: 16}}"
 
-    def route(alias: str, first: str, more: str = "") -> str:
-        targets = [(first, 0, more), ("second", 1, "")]
+    def route(alias: str, seconds: tuple[float, float]) -> str:
+        first, more = ("tls", f", ca_file: {ca_file}") if alias == SECURE else ("first", "")
         return f"{alias}:\n  space: chaos\n  targets:\n" + "".join(
-            f"    - {{name: {name}, base_url: '{upstream.base_url(name)}', priority: {priority}, {common}{rest}}}\n"
-            for name, priority, rest in targets
+            f"    - {{name: {name}, base_url: '{upstream.base_url(name)}', priority: {priority}, "
+            f"timeout: {seconds[priority]:g}s, {common}{rest}}}\n"
+            for priority, (name, rest) in enumerate([(first, more), ("second", "")])
         )
 
-    text = "".join(route(alias, "first") for alias in (MODEL, *routes))
-    return text if ca_file is None else text + route(SECURE, "tls", f", ca_file: {ca_file}")
+    return "".join(route(alias, seconds) for alias, seconds in routes.items())
 
 
 def gateway_of(
     folder: pathlib.Path, upstream: ChaosUpstream, routes: Iterable[str], ca_file: pathlib.Path
 ) -> GatewayProcess:
+    """`MODEL` is for what is held: its targets have all the time that a request has."""
     server = f"timeout: {SERVER_SECONDS:g}s\nmetrics: public"
-    return GatewayProcess(folder, models(upstream, routes, ca_file), server=server, keys=KEYS)
+    tries = {MODEL: (SERVER_SECONDS, SERVER_SECONDS)}
+    tries |= dict.fromkeys((*routes, SECURE), (TRY_SECONDS, LAST_TRY_SECONDS))
+    return GatewayProcess(folder, models(upstream, tries, ca_file), server=server, keys=KEYS)
 
 
 @dataclass(slots=True)
@@ -79,7 +87,7 @@ class Stage:
     def load(self, model: str) -> Load:
         targets = {"tls" if model == SECURE else "first", "second"}
         replicas = Replicas([self.gateway.url], KEY)
-        return Load(replicas, seed=11, server_seconds=SERVER_SECONDS, model=model, targets=targets)
+        return Load(replicas, seed=11, server_seconds=SERVER_SECONDS, model=model, targets=targets, slack=SLACK_SECONDS)
 
     async def begin(self) -> None:
         """Remembers what there is before a fault, once everything has been in use."""
@@ -97,7 +105,7 @@ class Stage:
         seconds = await self.load(model).until_well(by)
         print(f"{model}: recovered{f' by {by}' if by else ''} in {seconds * 1000:.0f} ms")
 
-    async def check_nothing_left(self, model: str) -> None:
+    async def check_nothing_left(self) -> None:
         """No call, no connection beyond the pools', no memory, no limit held."""
         for name in NAMES:
             await eventually(lambda name=name: self.upstream.counts(name).running == 0, f"calls run at {name}")  # type: ignore[misc]
@@ -106,13 +114,13 @@ class Stage:
         most = self.idle + len(NAMES) * CONNECTIONS
         await eventually(lambda: processes.descriptors(self.gateway.pid) <= most, f"more than {most} descriptors")
         assert processes.memory(self.gateway.pid) <= self.base + MEMORY_ROOM
-        await self._check_no_limit_held(model)
+        await self._check_no_limit_held()
 
-    async def _check_no_limit_held(self, model: str) -> None:
-        """As many requests at a time as the key may have, and one more, which alone is refused."""
+    async def _check_no_limit_held(self) -> None:
+        """As many requests at a time as the key may have, held until one more has come, which alone is refused."""
         for name in ("first", "second"):
-            self.upstream.plan(name, Plan(latency=Latency(0.9 * TRY_SECONDS)))
-        load = self.load(model)
+            self.upstream.plan(name, Plan(latency=Latency(SERVER_SECONDS)))
+        load = self.load(MODEL)
         asking = asyncio.create_task(load.once(ONE_TEXT, CONCURRENT + 1))
         await eventually(lambda: load.tally.statuses[429] > 0, "none of too many requests at a time is refused")
         self.upstream.all_well()

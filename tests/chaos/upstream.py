@@ -52,7 +52,7 @@ class ChaosUpstream:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         finally:
             self._process.kill()
             self._process.stdout.close()

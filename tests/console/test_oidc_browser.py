@@ -17,6 +17,10 @@ ORIGIN = "http://localhost"
 """The provider's site is 127.0.0.1, which is another."""
 REDIRECT = f"{ORIGIN}/admin/ui/login/oidc"
 
+SECONDS = 60
+"""However busy the machine is."""
+expect.set_options(timeout=SECONDS * 1000)
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here: the console is not driven")
 
 
@@ -39,8 +43,11 @@ def test_login(tmp_path: pathlib.Path) -> None:
         models = "small: {normalize: true, targets: [{provider: static, path: wordllama}]}"
         with GatewayProcess(tmp_path, models, access=access) as process, sync_playwright() as driver:
             here = f"--host-resolver-rules=MAP localhost:80 {process.root_url.removeprefix('http://')}"
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", here])
+            browser = driver.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", here], timeout=SECONDS * 1000
+            )
             page = browser.new_page()
+            page.set_default_timeout(SECONDS * 1000)
             complaints: list[str] = []
             page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
             page.goto(f"{ORIGIN}/admin/ui/keys")

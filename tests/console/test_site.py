@@ -14,6 +14,7 @@ import pytest
 
 from gateway.console.rendering import HEADERS
 from gateway.console.site import Console
+from gateway.failures import A_MINUTE
 from tests.gateway_process import GatewayProcess
 
 ADMIN_KEY = "correct-horse-battery-staple"
@@ -173,14 +174,17 @@ def test_guesses_are_throttled(tmp_path: pathlib.Path) -> None:
         running.client(None) as http,
     ):
         visitor = Visitor(http, running.root_url)
-        answers = [visitor.log_in(f"guess-{number}") for number in range(32)]
+        answers = [visitor.log_in("guess-0")]
+        while answers[-1].status_code == 401:  # two seconds give one back
+            answers.append(visitor.log_in(f"guess-{len(answers)}"))
+            assert len(answers) < 30 * A_MINUTE
         right = visitor.log_in()
 
-    assert [answer.status_code for answer in answers[:30]] == [401] * 30
+    assert len(answers) > A_MINUTE
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert right.status_code == 303
-    assert "guess-31" not in answers[-1].text
+    assert f"guess-{len(answers) - 1}" not in answers[-1].text
 
 
 @pytest.mark.parametrize(

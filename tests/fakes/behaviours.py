@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LARGE: Final = 3 * 2**20
-GUARD: Final = 10.0
+GUARD: Final = 60.0
 """Seconds after which what a test does not release goes on."""
 
 

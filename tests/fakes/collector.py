@@ -68,7 +68,7 @@ class Collector:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         until = time.monotonic() + seconds
         while not condition() and time.monotonic() < until:
             time.sleep(0.02)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -257,6 +258,17 @@ def set_cookie(cookie: str = "__cf_bm=crumb; Path=/; HttpOnly") -> Behaviour:
 def slow(seconds: float, then: Behaviour = rightly) -> Behaviour:
     async def behaviour(exchange: Exchange) -> None:
         await asyncio.sleep(seconds)
+        await then(exchange)
+
+    return behaviour
+
+
+def held(release: threading.Event, then: Behaviour = rightly) -> Behaviour:
+    """Holds the request until it is released."""
+
+    async def behaviour(exchange: Exchange) -> None:
+        while not release.is_set():  # noqa: ASYNC110 (another thread sets no event here)
+            await asyncio.sleep(0.01)
         await then(exchange)
 
     return behaviour

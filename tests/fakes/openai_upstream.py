@@ -141,7 +141,7 @@ class FakeOpenAI(Closing):
             else:
                 self._coming.extend([behaviour] * times)
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float = 5.0) -> bool:
+    def wait_until(self, condition: Callable[[], bool], timeout: float = 60.0) -> bool:
         """Waits for something to be recorded, such as `lambda: len(fake.requests) == 2`; false when it never is."""
         with self._news:
             return self._news.wait_for(condition, timeout)

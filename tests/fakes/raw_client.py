@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-GUARD = 10.0
+GUARD = 60.0
 """Seconds after which a read that hangs fails."""
 STUCK = 0.3
 
@@ -84,6 +84,12 @@ class RawClient:
             self._read()
         body, self._came = self._came[:length], self._came[length:]
         return Answer(line, headers, body)
+
+    def some(self, size: int) -> bytes:
+        """So many bytes at least of what comes after a head, or before it."""
+        while len(self._came) < size:
+            self._read()
+        return self._came
 
     def rest(self) -> bytes:
         """All that comes until the server closes the connection."""

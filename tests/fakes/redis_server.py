@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -17,8 +18,12 @@ import pytest
 import redis
 
 PROGRAM = shutil.which("redis-server")
-SECONDS = 20.0
+SECONDS = 60.0
 """For what a server needs a moment for, on a machine that does much else."""
+DOWN_MILLISECONDS = 1000
+"""After which a sentinel takes a master that has died for dead."""
+PORTS = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))
+"""Below those that the system gives away by itself: a port is still free when a server starts, or starts anew."""
 
 
 def required() -> None:
@@ -128,18 +133,22 @@ class TLSRedisServer(RedisServer):
 
 
 class Sentinel(RedisServer):
-    """Watches one master under the name `main`, alone, and soon takes it for dead."""
+    """Watches one master under the name `main`, alone; it takes it for dead once it is told to look closely."""
 
     def __init__(self, folder: pathlib.Path, master: RedisServer) -> None:
         super().__init__(folder)
         secret = "" if master.password is None else f'sentinel auth-pass main "{master.password}"\n'
         (folder / "sentinel.conf").write_text(
             f"sentinel monitor main 127.0.0.1 {master.port} 1\n{secret}"
-            "sentinel down-after-milliseconds main 200\nsentinel failover-timeout main 1000\n"
+            f"sentinel down-after-milliseconds main {int(SECONDS * 1000)}\nsentinel failover-timeout main 1000\n"
         )
 
     def launch(self) -> None:
         self._run(str(self.folder / "sentinel.conf"), "--sentinel", "--port", str(self.port))
+
+    def look_closely(self) -> None:
+        """From now on, as before that a master that is only slow would pass for a dead one."""
+        self.do("SENTINEL", "SET", "main", "down-after-milliseconds", DOWN_MILLISECONDS)
 
 
 @contextlib.contextmanager
@@ -167,6 +176,10 @@ def cluster(folder: pathlib.Path, nodes: int = 3) -> Iterator[Sequence[RedisServ
             server.do("CLUSTER", "MEET", "127.0.0.1", servers[0].port, port)
         for server in servers:
             eventually(lambda server=server: _is_whole(server, nodes))  # type: ignore[misc]
+        for server in servers:  # a node that is only slow for a while shall not pass for a dead one
+            server.do("CONFIG", "SET", "cluster-node-timeout", int(SECONDS * 1000))
+        for server in servers:
+            eventually(lambda server=server: _is_whole(server, nodes))  # type: ignore[misc]
         yield servers
 
 
@@ -176,10 +189,12 @@ def _is_whole(server: RedisServer, nodes: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Another one each time."""
+    for port in PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> None:

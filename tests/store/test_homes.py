@@ -20,7 +20,7 @@ from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
 from tests.fakes.asking import Ask, ask, reserve, settle
 from tests.fakes.clock import FakeTime
-from tests.fakes.redis_server import RedisServer
+from tests.fakes.redis_server import SECONDS, RedisServer
 
 NOW = 1_790_000_000.123456
 """With more digits than a careless writer of numbers keeps."""
@@ -55,11 +55,11 @@ async def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, time: Fa
         store = EmbeddedStore(tmp_path / "gateway.db", clock=time.clock)
     elif request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
-        store = RedisStore(RedisLink(Address.of(server.url, None), timeout=5), time.clock)
+        store = RedisStore(RedisLink(Address.of(server.url, None), timeout=SECONDS), time.clock)
     else:
         servers: Sequence[RedisServer] = request.getfixturevalue("redis_cluster")
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        store = RedisStore(RedisLink(Address.of(f"redis+cluster://{hosts}", None), timeout=5), time.clock)
+        store = RedisStore(RedisLink(Address.of(f"redis+cluster://{hosts}", None), timeout=SECONDS), time.clock)
     yield store
     with contextlib.suppress(StateUnavailable):  # one that is closed already
         await store.close()

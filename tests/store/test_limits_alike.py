@@ -18,7 +18,7 @@ from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
 from tests.fakes.asking import Ask, ask, reserve, settle
 from tests.fakes.clock import FakeTime
-from tests.fakes.redis_server import RedisServer
+from tests.fakes.redis_server import SECONDS, RedisServer
 
 NOW = 1_790_000_000.123456
 
@@ -36,7 +36,7 @@ class Both:
 def both(running_redis: RedisServer) -> Iterator[Both]:
     time = FakeTime(NOW)
     with asyncio.Runner() as runner:
-        store = RedisStore(RedisLink(Address.of(running_redis.url, None), timeout=5), time.clock)
+        store = RedisStore(RedisLink(Address.of(running_redis.url, None), timeout=SECONDS), time.clock)
         yield Both(runner, time, store, itertools.count())
         runner.run(store.close())
 

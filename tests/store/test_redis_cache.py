@@ -20,7 +20,7 @@ from tests.fakes.clock import settle
 from tests.fakes.redis_server import RedisServer, free_port
 
 KEYS = [bytes([number]) * 32 for number in range(1, 101)]
-PATIENT = 20.0
+PATIENT = 60.0
 """Seconds for what is to succeed, on a machine that does much else."""
 TTL = 1000.0
 
@@ -107,6 +107,7 @@ async def test_stands_still(redis_server: RedisServer) -> None:
     loop = asyncio.get_running_loop()
     async with cache_at(redis_server.url, wait=0.02) as cache:
         cache.write({KEYS[0]: b"entry"})
+        await written(cache)
         await found_again(cache)
         with redis_server.paused():
             late = await cache.look_up([KEYS[0]])
@@ -116,7 +117,7 @@ async def test_stands_still(redis_server: RedisServer) -> None:
         found = await found_again(cache)
 
     assert (None, {None}, [b"entry"]) == (late, set(rest), found)
-    assert seconds < 1  # a thousand times nothing
+    assert seconds < 10  # a thousand times nothing, where waiting would take twenty
 
 
 class FakeLink:

@@ -16,9 +16,10 @@ from gateway.errors import StateUnavailable
 from gateway.store.redis_address import Address
 from gateway.store.redis_link import RedisLink
 from tests.fakes.clock import FakeTime
+from tests.fakes.pinged_server import PingedServer
 from tests.fakes.redis_server import RedisServer, eventually
 
-PATIENT = 20.0
+PATIENT = 60.0
 """Seconds for what is to succeed, on a machine that does much else."""
 
 
@@ -129,12 +130,11 @@ def test_connection_ends_between(redis_server: RedisServer, runner: asyncio.Runn
 
 
 class Relay:
-    """Between a client and a server; `hang` lets the connections that there are hang, and forwards new ones."""
+    """Between a client and a server."""
 
     def __init__(self, port: int) -> None:
         self.accepted = 0
         self._port = port
-        self._hanging = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Relay:
@@ -148,33 +148,28 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def hang(self) -> None:
-        self._hanging.set()
-        self._hanging = asyncio.Event()
-
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
         for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.ensure_future(self._forward(source, sink, self._hanging))
+            task = asyncio.ensure_future(self._forward(source, sink))
             self._tasks.add(task)
 
-    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, hanging: asyncio.Event) -> None:
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.closing(sink):
             while data := await source.read(2**16):
-                if not hanging.is_set():
-                    sink.write(data)
+                sink.write(data)
 
 
-async def test_half_dead(redis_server: RedisServer) -> None:
+async def test_half_dead() -> None:
     """A connection that hangs costs those who wait on it their time; the next command goes over another, at once."""
-    async with Relay(redis_server.port) as relay, linked(relay.url, 0.2) as link:
+    async with PingedServer() as server, linked(server.url, 0.2) as link:
         await link.command("PING")
-        relay.hang()
+        server.hang()
         told = await asyncio.gather(*(why(link.command("PING")) for _ in range(20)))
-        again = [await link.command("ECHO", "x") for _ in range(3)]
+        again = [await link.command("PING") for _ in range(3)]
 
-    assert ({"it does not answer in time."}, [b"x"] * 3, 2) == (set(told), again, relay.accepted)
+    assert ({"it does not answer in time."}, [b"OK"] * 3, 2) == (set(told), again, server.accepted)
 
 
 async def test_left_while_it_connects(redis_server: RedisServer) -> None:
@@ -184,9 +179,9 @@ async def test_left_while_it_connects(redis_server: RedisServer) -> None:
         await asyncio.sleep(0)
         first.cancel()
         found = await second
-        connections = clients(redis_server)
+        eventually(lambda: clients(redis_server) == 1)  # those of others may be closing; this process is closing none
 
-    assert (b"1", True, 1) == (found, first.cancelled(), connections)
+    assert (b"1", True) == (found, first.cancelled())
 
 
 @pytest.mark.parametrize("turns", range(4))
