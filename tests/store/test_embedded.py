@@ -42,6 +42,28 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+DIES_AT_WORK = """
+import os, sqlite3, sys
+
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.execute("CREATE TABLE left (behind)")
+os._exit(0)
+"""
+# It locks what SQLite itself locks while it does that, and no more: https://www.sqlite.org/walformat.html#locks
+RECOVERS = """
+import fcntl, sys
+
+with open(f"{sys.argv[1]}-shm", "r+b") as index:
+    index.write(bytes(32768))
+    index.flush()
+    fcntl.lockf(index, fcntl.LOCK_SH, 1, 128)
+    fcntl.lockf(index, fcntl.LOCK_EX, 3, 120)
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
 def another_process(file: pathlib.Path, add: str = "") -> list[str]:
     """Opens the file, adds a key if one is named, and says which keys there are."""
     command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(file), add]
@@ -214,6 +236,25 @@ async def test_new_file_in_other_hands(file: pathlib.Path) -> None:
     await store.close()
 
     assert (3, [FULL]) == (len(waits), kept)
+
+
+def test_file_that_is_being_recovered(file: pathlib.Path) -> None:
+    """What a process left behind that died is not in the way while another one is just putting it in order."""
+    subprocess.run([sys.executable, "-c", DIES_AT_WORK, str(file)], check=True)
+    command = [sys.executable, "-c", RECOVERS, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert "begun\n" == other.stdout.readline()
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.communicate()
+
+        asyncio.run(EmbeddedStore(file, sleep=sleep).close())
+
+    assert (3, ["key_9"]) == (len(waits), another_process(file, add="key_9"))
 
 
 def test_new_file_for_ever_in_other_hands(file: pathlib.Path) -> None:
