@@ -60,10 +60,10 @@ COMMIT;
 """Immediate, because SQLite waits for another process's lock only at the beginning of a transaction."""
 _BUSY_SECONDS: Final = 5.0
 _BUSY_PAUSE: Final = 0.01
-_IN_OTHER_HANDS: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
-"""Others are just using it; higher bits may say what for, as in SQLITE_BUSY_RECOVERY.
+_PRIMARY: Final = 0xFF
+"""The bits of a result code that tell the kind: SQLITE_BUSY_RECOVERY is SQLITE_BUSY, and says besides what for.
 
-https://www.sqlite.org/rescode.html#protocol
+https://www.sqlite.org/rescode.html#pve
 """
 
 _T = TypeVar("_T")
@@ -149,7 +149,7 @@ def _enter_wal_mode(connection: sqlite3.Connection, sleep: Callable[[float], Non
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _IN_OTHER_HANDS or left == 0:
+            if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY or left == 0:
                 raise
         sleep(_BUSY_PAUSE)
 
